@@ -1,0 +1,71 @@
+//! [`LogStore`]: makes, opens and removes the logs of topics.
+
+use std::sync::Arc;
+
+use crate::log::{Log, StorageFailure};
+use crate::topic::TopicMeta;
+use crate::{BoxFuture, TopicName};
+
+/// Where the logs of all partitions are.
+///
+/// Which topics exist is decided by [`crate::Metadata`]; a store only says what it found, so that
+/// the broker can adopt or finish what a crash left behind.
+pub trait LogStore: Send + Sync + std::fmt::Debug {
+    /// The topics that have storage here, from what stands beside the logs, sorted by name.
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicMeta>, StoreError>>;
+
+    /// Makes the logs of `partitions`, durably. Those that exist for the same topic id are kept;
+    /// called again after a crash it finishes the work.
+    fn create(
+        &self,
+        topic: &TopicMeta,
+        partitions: std::ops::Range<u32>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The log of one partition; the same object each time.
+    fn open(&self, topic: &TopicMeta, partition: u32) -> Result<Arc<dyn Log>, OpenError>;
+
+    /// Takes the topic's logs out of the way, durably, so that its name can be used again; the
+    /// space comes back later. A topic that is not there, or is there under another id, is left
+    /// alone without error. Open logs answer with an error from here on.
+    fn remove(&self, topic: &TopicMeta) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Why a store could not create or remove.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No room; nothing is half-made.
+    #[error("no space: {0}")]
+    NoSpace(StorageFailure),
+    /// Something that is not this topic's stands where it would go; it was not touched.
+    #[error("{path} exists and is not topic {topic}'s: {reason}")]
+    Occupied {
+        /// The topic.
+        topic: TopicName,
+        /// What stands there.
+        path: String,
+        /// How it differs.
+        reason: String,
+    },
+    /// The store failed.
+    #[error("{0}")]
+    Storage(#[from] StorageFailure),
+}
+
+/// Why a log could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The partition has no storage here though it should: offline, never silently empty.
+    #[error("{topic}-{partition} has no storage: {reason}")]
+    Missing {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
+        /// What was looked for and not found.
+        reason: String,
+    },
+    /// The store failed.
+    #[error("{0}")]
+    Storage(#[from] StorageFailure),
+}
