@@ -1,0 +1,229 @@
+//! Makes batches: for gRPC, the command line and tests.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::check::CheckedBatch;
+use crate::checksum::crc_of;
+use crate::codec::{Codec, compress};
+use crate::error::{BatchError, RecordError};
+use crate::header::{
+    Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, MAGIC, NO_PRODUCER_EPOCH,
+    NO_PRODUCER_ID, NO_SEQUENCE,
+};
+use crate::offset::Offset;
+use crate::record::Header;
+use crate::varint::{put_varint, put_varlong, varint_size, varlong_size};
+
+/// Leader epoch of a batch that no broker has placed yet.
+const NO_LEADER_EPOCH: i32 = -1;
+/// Null, as a length.
+const NULL: i32 = -1;
+
+/// Collects records and makes one batch of them.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    codec: Codec,
+    attributes: Attributes,
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+    record_count: i32,
+    /// Room for the header, then the records as they are before compression.
+    bytes: BytesMut,
+}
+
+impl BatchBuilder {
+    /// An empty batch that will be compressed with `codec`.
+    #[must_use]
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            attributes: Attributes::default().with_codec(codec),
+            producer_id: NO_PRODUCER_ID,
+            producer_epoch: NO_PRODUCER_EPOCH,
+            base_sequence: NO_SEQUENCE,
+            base_timestamp_ms: 0,
+            max_timestamp_ms: i64::MIN,
+            record_count: 0,
+            bytes: BytesMut::zeroed(HEADER_BYTES),
+        }
+    }
+
+    /// Makes it a batch of an idempotent producer.
+    #[must_use]
+    pub fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
+        self.producer_id = id;
+        self.producer_epoch = epoch;
+        self.base_sequence = base_sequence;
+        self
+    }
+
+    /// Makes it part of a transaction; needs a producer.
+    #[must_use]
+    pub fn transactional(mut self) -> Self {
+        self.attributes = self.attributes.with_transactional();
+        self
+    }
+
+    /// Adds a record. The builder is unchanged if it is refused.
+    pub fn append(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+    ) -> Result<(), BatchError> {
+        let base_timestamp_ms = if self.is_empty() {
+            timestamp_ms
+        } else {
+            self.base_timestamp_ms
+        };
+        let timestamp_delta = timestamp_ms.checked_sub(base_timestamp_ms).ok_or_else(|| {
+            let delta = timestamp_ms.saturating_sub(base_timestamp_ms);
+            self.fault(RecordError::TimestampOverflow {
+                base_timestamp_ms,
+                delta,
+            })
+        })?;
+        let size = record_size(timestamp_delta, self.record_count, (key, value), headers);
+        let total_bytes = self
+            .bytes
+            .len()
+            .saturating_add(varint_size(i32::MAX))
+            .saturating_add(size);
+        // A batch's length, and so every length in it, is an i32.
+        let length = int(total_bytes).and_then(|_| int(size))?;
+        put_varint(&mut self.bytes, length);
+        self.bytes.put_i8(0);
+        put_varlong(&mut self.bytes, timestamp_delta);
+        put_varint(&mut self.bytes, self.record_count);
+        self.put_nullable(key)?;
+        self.put_nullable(value)?;
+        put_varint(&mut self.bytes, int(headers.len())?);
+        for header in headers {
+            put_varint(&mut self.bytes, int(header.key.len())?);
+            self.bytes.put_slice(&header.key);
+            self.put_nullable(header.value.as_deref())?;
+        }
+        self.base_timestamp_ms = base_timestamp_ms;
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+        self.record_count = self.record_count.saturating_add(1);
+        Ok(())
+    }
+
+    fn put_nullable(&mut self, field: Option<&[u8]>) -> Result<(), BatchError> {
+        let Some(bytes) = field else {
+            put_varint(&mut self.bytes, NULL);
+            return Ok(());
+        };
+        put_varint(&mut self.bytes, int(bytes.len())?);
+        self.bytes.put_slice(bytes);
+        Ok(())
+    }
+
+    /// Bytes of the batch as it stands, before compression.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Records so far.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        usize::try_from(self.record_count).expect("records are counted up from 0")
+    }
+
+    /// Whether there is no record yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.record_count == 0
+    }
+
+    /// Makes the batch: at base offset 0, as a producer sends it.
+    pub fn build(self) -> Result<CheckedBatch, BatchError> {
+        if self.is_empty() {
+            return Err(BatchError::NoRecords);
+        }
+        let mut header = BatchHeader {
+            base_offset: Offset::ZERO,
+            batch_length: 0,
+            leader_epoch: NO_LEADER_EPOCH,
+            magic: MAGIC,
+            crc: 0,
+            attributes: self.attributes,
+            last_offset_delta: self.record_count.saturating_sub(1),
+            base_timestamp_ms: self.base_timestamp_ms,
+            max_timestamp_ms: self.max_timestamp_ms,
+            producer_id: self.producer_id,
+            producer_epoch: self.producer_epoch,
+            base_sequence: self.base_sequence,
+            record_count: self.record_count,
+        };
+        let mut bytes = self.bytes;
+        if self.codec != Codec::None {
+            let body = bytes.split_off(HEADER_BYTES);
+            compress(self.codec, &body, &mut bytes)?;
+        }
+        header.batch_length = int(bytes.len().saturating_sub(LOG_OVERHEAD_BYTES))?;
+        put_header(&mut bytes, &header);
+        header.crc = crc_of(&bytes);
+        put_header(&mut bytes, &header);
+        Ok(CheckedBatch::trusted(header, bytes))
+    }
+
+    fn fault(&self, source: RecordError) -> BatchError {
+        BatchError::BadRecord {
+            index: self.record_count,
+            source,
+        }
+    }
+}
+
+fn put_header(bytes: &mut BytesMut, header: &BatchHeader) {
+    let head = bytes
+        .first_chunk_mut()
+        .expect("room for the header was made first");
+    *head = header.encode();
+}
+
+/// Bytes of a record after its length field. Saturates, so that nothing huge passes for small.
+fn record_size(
+    timestamp_delta: i64,
+    offset_delta: i32,
+    (key, value): (Option<&[u8]>, Option<&[u8]>),
+    headers: &[Header],
+) -> usize {
+    let fixed = size_of::<i8>()
+        .saturating_add(varlong_size(timestamp_delta))
+        .saturating_add(varint_size(offset_delta))
+        .saturating_add(field_size(key))
+        .saturating_add(field_size(value))
+        .saturating_add(length_size(headers.len()));
+    headers.iter().fold(fixed, |size, header| {
+        size.saturating_add(field_size(Some(&header.key)))
+            .saturating_add(field_size(header.value.as_deref()))
+    })
+}
+
+fn field_size(field: Option<&[u8]>) -> usize {
+    match field {
+        None => varint_size(NULL),
+        Some(bytes) => length_size(bytes.len()).saturating_add(bytes.len()),
+    }
+}
+
+fn length_size(length: usize) -> usize {
+    varint_size(i32::try_from(length).unwrap_or(i32::MAX))
+}
+
+fn int(size_bytes: usize) -> Result<i32, BatchError> {
+    const LIMIT: i32 = i32::MAX;
+    i32::try_from(size_bytes)
+        .ok()
+        .ok_or_else(|| BatchError::TooLarge {
+            size_bytes,
+            limit_bytes: usize::try_from(LIMIT).expect("positive"),
+        })
+}

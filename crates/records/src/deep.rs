@@ -1,0 +1,111 @@
+//! Deep validation: every record of a batch is looked at, none is kept.
+//!
+//! Memory does not grow with the batch: a compressed body passes through one block of its codec.
+
+use std::borrow::Cow;
+
+use crate::budget::DecodeBudget;
+use crate::codec::{Decompress, decompress};
+use crate::error::{BatchError, RecordError};
+use crate::header::TimestampType;
+use crate::parse::{HeaderSink, Parser, Source};
+use crate::record::whole_batch;
+
+/// Opens one whole batch and checks each record: lengths are exact, offsets rise within the batch
+/// (so they are 0 … n−1 where the header counts n records for n offsets), timestamps fit, and no
+/// bytes are left. Says yes exactly when [`records`](crate::records()) would give every record.
+///
+/// The CRC is not looked at.
+pub fn validate_records_deep(batch: &[u8], budget: &mut DecodeBudget) -> Result<(), BatchError> {
+    let (header, body) = whole_batch(batch)?;
+    let decompressor = decompress(header.attributes.codec()?, body)?;
+    let chunk = if decompressor.is_some() {
+        Cow::Owned(Vec::new())
+    } else {
+        Cow::Borrowed(body)
+    };
+    let mut parser = Parser::new(
+        &header,
+        Stream {
+            chunk,
+            at: 0,
+            decompressor,
+            budget,
+        },
+    )?;
+    let create_time = header.attributes.timestamp_type() == TimestampType::CreateTime;
+    let base_timestamp_ms = header.base_timestamp_ms;
+    while let Some(fields) = parser.next(&mut Uncounted)? {
+        let delta = fields.timestamp_delta;
+        if create_time && base_timestamp_ms.checked_add(delta).is_none() {
+            return Err(parser.fault(RecordError::TimestampOverflow {
+                base_timestamp_ms,
+                delta,
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// A body that is read once, block by block.
+struct Stream<'a> {
+    chunk: Cow<'a, [u8]>,
+    at: usize,
+    decompressor: Option<Box<dyn Decompress + 'a>>,
+    budget: &'a mut DecodeBudget,
+}
+
+impl Stream<'_> {
+    /// Whether there are bytes at `at`, after getting more if there are not.
+    fn ready(&mut self) -> Result<bool, BatchError> {
+        while self.at >= self.chunk.len() {
+            let Some(decompressor) = &mut self.decompressor else {
+                return Ok(false);
+            };
+            let chunk = self.chunk.to_mut();
+            chunk.clear();
+            self.at = 0;
+            if !decompressor.fill(chunk, self.budget)? {
+                self.decompressor = None;
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Source for Stream<'_> {
+    type Slice = ();
+
+    fn byte(&mut self) -> Result<Option<u8>, BatchError> {
+        if !self.ready()? {
+            return Ok(None);
+        }
+        let byte = self.chunk.get(self.at).copied();
+        self.at = self.at.saturating_add(1);
+        Ok(byte)
+    }
+
+    fn slice(&mut self, length: usize) -> Result<Option<()>, BatchError> {
+        let mut wanted = length;
+        while wanted > 0 {
+            if !self.ready()? {
+                return Ok(None);
+            }
+            let step = wanted.min(self.chunk.len().saturating_sub(self.at));
+            self.at = self.at.saturating_add(step);
+            wanted = wanted.saturating_sub(step);
+        }
+        Ok(Some(()))
+    }
+}
+
+/// Headers are checked by the parser and dropped.
+struct Uncounted;
+
+impl HeaderSink<()> for Uncounted {
+    fn expect(&mut self, _count: usize) -> Result<(), BatchError> {
+        Ok(())
+    }
+
+    fn take(&mut self, _key: (), _value: Option<()>) {}
+}
