@@ -1,0 +1,42 @@
+//! The developer's commands: `cargo xtask COMMAND`.
+//!
+//! One module per command; this file only finds it. A command returns what went wrong as one
+//! sentence. It must not know what any command does.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stderr,
+    reason = "a command line tool speaks to its terminal"
+)]
+
+mod codegen;
+
+use std::process::ExitCode;
+
+/// What a command gives back: nothing, or a sentence that says what is wrong.
+type Outcome = Result<(), String>;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  codegen              write crates/kafka-wire/src/messages from the committed schema facts
+  codegen --check      fail if the committed messages differ from the facts
+  codegen --from-jar   refresh the facts from Kafka's clients jar (Maven), then write the messages
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        None => Err(USAGE.to_owned()),
+        Some((command, rest)) => match command.as_str() {
+            "codegen" => codegen::run(rest),
+            other => Err(format!("unknown command '{other}'\n\n{USAGE}")),
+        },
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
