@@ -16,7 +16,7 @@
 //! [`Records`]: crate::Records
 
 use crate::error::{BatchError, RecordError};
-use crate::header::BatchHeader;
+use crate::header::{BatchHeader, TimestampType};
 use crate::varint::{read_varint, read_varlong};
 
 /// Where the bytes of records come from.
@@ -43,7 +43,7 @@ pub(crate) trait HeaderSink<Slice> {
 /// A record without its headers.
 pub(crate) struct Fields<Slice> {
     pub(crate) offset_delta: i32,
-    pub(crate) timestamp_delta: i64,
+    pub(crate) timestamp_ms: i64,
     pub(crate) key: Option<Slice>,
     pub(crate) value: Option<Slice>,
 }
@@ -54,8 +54,7 @@ const HEADER_BYTES_MIN: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Parser<S> {
     source: S,
-    record_count: i32,
-    last_offset_delta: i32,
+    header: BatchHeader,
     index: i32,
     previous_delta: i32,
     left_bytes: usize,
@@ -67,8 +66,7 @@ impl<S: Source> Parser<S> {
         header.check_count()?;
         Ok(Self {
             source,
-            record_count: header.record_count,
-            last_offset_delta: header.last_offset_delta,
+            header: *header,
             index: 0,
             previous_delta: -1,
             left_bytes: 0,
@@ -80,11 +78,11 @@ impl<S: Source> Parser<S> {
         &mut self,
         headers: &mut impl HeaderSink<S::Slice>,
     ) -> Result<Option<Fields<S::Slice>>, BatchError> {
-        if self.index >= self.record_count {
+        if self.index >= self.header.record_count {
             return match self.source.byte()? {
                 None => Ok(None),
                 Some(_) => Err(BatchError::TrailingBytes {
-                    record_count: self.record_count,
+                    record_count: self.header.record_count,
                 }),
             };
         }
@@ -94,7 +92,7 @@ impl<S: Source> Parser<S> {
         Ok(Some(fields))
     }
 
-    pub(crate) fn fault(&self, source: RecordError) -> BatchError {
+    fn fault(&self, source: RecordError) -> BatchError {
         BatchError::BadRecord {
             index: self.index,
             source,
@@ -108,13 +106,13 @@ impl<S: Source> Parser<S> {
         self.left_bytes = usize::MAX;
         self.left_bytes = self.length()?;
         self.byte()?;
-        let timestamp_delta = self.varlong()?;
+        let timestamp_ms = self.timestamp()?;
         let offset_delta = self.varint()?;
-        if offset_delta <= self.previous_delta || offset_delta > self.last_offset_delta {
+        if offset_delta <= self.previous_delta || offset_delta > self.header.last_offset_delta {
             return Err(self.fault(RecordError::OffsetDelta {
                 got: offset_delta,
                 previous: self.previous_delta,
-                last: self.last_offset_delta,
+                last: self.header.last_offset_delta,
             }));
         }
         let key = self.nullable()?;
@@ -127,9 +125,24 @@ impl<S: Source> Parser<S> {
         }
         Ok(Fields {
             offset_delta,
-            timestamp_delta,
+            timestamp_ms,
             key,
             value,
+        })
+    }
+
+    /// The record's own time, or that of the append where the broker stamped the batch.
+    fn timestamp(&mut self) -> Result<i64, BatchError> {
+        let delta = self.varlong()?;
+        if self.header.attributes.timestamp_type() == TimestampType::LogAppendTime {
+            return Ok(self.header.max_timestamp_ms);
+        }
+        let base_timestamp_ms = self.header.base_timestamp_ms;
+        base_timestamp_ms.checked_add(delta).ok_or_else(|| {
+            self.fault(RecordError::TimestampOverflow {
+                base_timestamp_ms,
+                delta,
+            })
         })
     }
 

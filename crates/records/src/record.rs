@@ -9,8 +9,8 @@ use bytes::{Buf, Bytes};
 
 use crate::budget::DecodeBudget;
 use crate::codec::{Codec, decompress};
-use crate::error::{BatchError, RecordError};
-use crate::header::{BatchHeader, HEADER_BYTES, TimestampType};
+use crate::error::BatchError;
+use crate::header::{BatchHeader, HEADER_BYTES};
 use crate::offset::Offset;
 use crate::parse::{HeaderSink, Parser, Source};
 
@@ -19,7 +19,7 @@ use crate::parse::{HeaderSink, Parser, Source};
 pub struct Record {
     /// Its place in the partition.
     pub offset: Offset,
-    /// When it was made, or appended (see [`TimestampType`]).
+    /// When it was made, or appended (see [`TimestampType`](crate::TimestampType)).
     pub timestamp_ms: i64,
     /// What it is about, if anything.
     pub key: Option<Bytes>,
@@ -116,22 +116,9 @@ impl Records {
             return Ok(None);
         };
         let headers = headers.list;
-        let timestamp_ms = match self.header.attributes.timestamp_type() {
-            TimestampType::LogAppendTime => self.header.max_timestamp_ms,
-            TimestampType::CreateTime => {
-                let base_timestamp_ms = self.header.base_timestamp_ms;
-                let delta = fields.timestamp_delta;
-                base_timestamp_ms.checked_add(delta).ok_or_else(|| {
-                    parser.fault(RecordError::TimestampOverflow {
-                        base_timestamp_ms,
-                        delta,
-                    })
-                })?
-            }
-        };
         Ok(Some(Record {
             offset: self.header.base_offset.plus(i64::from(fields.offset_delta)),
-            timestamp_ms,
+            timestamp_ms: fields.timestamp_ms,
             key: fields.key,
             value: fields.value,
             headers,

@@ -137,6 +137,23 @@ fn a_refused_record_leaves_the_builder_as_it_was() {
 }
 
 #[test]
+fn what_does_not_fit_a_batch_is_refused() {
+    // Zeros that are never touched: refused by their number, not copied.
+    let huge = vec![0; 1 << 31];
+    let mut builder = BatchBuilder::new(Codec::None);
+    let limit_bytes = usize::try_from(i32::MAX).unwrap();
+    for value in [&huge[..], &huge[..limit_bytes - 70]] {
+        let refused = builder.append(0, None, Some(value), &[]).unwrap_err();
+        assert!(
+            matches!(refused, BatchError::TooLarge { limit_bytes: limit, .. } if limit == limit_bytes),
+            "{refused:?}"
+        );
+    }
+    assert!(builder.is_empty());
+    assert_eq!(builder.len_bytes(), 61);
+}
+
+#[test]
 fn a_row_of_batches_is_walked() {
     let mut row = Vec::new();
     for base in [0, 2, 4] {

@@ -246,10 +246,10 @@ mod snappy_tests {
         // Promises 4 GiB − 1 in 6 bytes.
         let lie = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00];
         let got = unpack(Codec::Snappy, &lie, usize::MAX >> 1);
-        assert!(
-            matches!(got, Err(BatchError::BadCompression { .. })),
-            "{got:?}"
-        );
+        let Err(BatchError::BadCompression { detail, .. }) = got else {
+            panic!("{got:?}");
+        };
+        assert!(detail.contains("cannot hold"), "{detail}");
     }
 
     #[test]
@@ -346,6 +346,57 @@ mod lz4_tests {
     fn a_frame_without_its_end_mark_is_an_error() {
         let packed = pack(Codec::Lz4, &sample(100));
         let got = unpack(Codec::Lz4, &packed[..packed.len() - 4], PLENTY);
+        assert!(
+            matches!(got, Err(BatchError::BadCompression { .. })),
+            "{got:?}"
+        );
+    }
+
+    /// A frame head with the checksum that fits it.
+    fn head(described: &[u8]) -> Vec<u8> {
+        let [.., checksum, _] = twox_hash::XxHash32::oneshot(0, described).to_be_bytes();
+        [&[0x04, 0x22, 0x4d, 0x18], described, &[checksum]].concat()
+    }
+
+    #[test]
+    fn heads_that_we_cannot_follow_are_refused() {
+        let body = [&[1, 0, 0, 0x80][..], b"x", &[0; 4]].concat();
+        let good = [head(&[0x60, 0x40]), body.clone()].concat();
+        assert_eq!(unpack(Codec::Lz4, &good, PLENTY), Ok(b"x".to_vec()));
+        for (described, what) in [
+            (&[0x20, 0x40][..], "version 0"),
+            (&[0xa0, 0x40], "version 2"),
+            (&[0x62, 0x40], "a reserved flag"),
+            (&[0x61, 0x40, 0, 0, 0, 0], "a dictionary"),
+            (&[0x60, 0x30], "blocks of 16 KiB"),
+            (&[0x60, 0xc0], "a reserved size bit"),
+            (&[0x60, 0x41], "a reserved size bit"),
+        ] {
+            let got = unpack(
+                Codec::Lz4,
+                &[head(described), body.clone()].concat(),
+                PLENTY,
+            );
+            assert!(
+                matches!(got, Err(BatchError::BadCompression { .. })),
+                "{what}: {got:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stored_block_larger_than_the_frame_allows_is_an_error() {
+        let stored = |length: u32| {
+            let size = (length | 1 << 31).to_be_bytes();
+            let block = vec![7; length as usize];
+            let size: Vec<u8> = size.into_iter().rev().collect();
+            [head(&[0x60, 0x40]), size, block, vec![0; 4]].concat()
+        };
+        assert_eq!(
+            unpack(Codec::Lz4, &stored(65_536), PLENTY),
+            Ok(vec![7; 65_536])
+        );
+        let got = unpack(Codec::Lz4, &stored(65_537), PLENTY);
         assert!(
             matches!(got, Err(BatchError::BadCompression { .. })),
             "{got:?}"
