@@ -220,3 +220,6 @@ fn wrong(line: usize, got: &str, expected: &'static str) -> EpochTextError {
         expected,
     }
 }
+
+#[cfg(test)]
+mod tests;

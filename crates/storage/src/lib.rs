@@ -6,11 +6,14 @@
 //!
 //! Rules that live here because every store must obey the same ones: the sequence and epoch checks
 //! of idempotent producers ([`producer_state`]), durable-before-visible ([`Progress`]), and the
-//! waking of readers ([`WaitList`]). [`memory`] is a real store.
+//! waking of readers ([`WaitList`]). [`memory`] is a real store under the same suite as the others;
+//! with the feature `conformance`, the module of that name is the suite.
 
 #![forbid(unsafe_code)]
 
 pub mod budget;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod epochs;
 pub mod log;
 pub mod memory;

@@ -275,3 +275,6 @@ fn follows(header: &BatchHeader, expected: i32) -> Verdict {
         got,
     })
 }
+
+#[cfg(test)]
+mod tests;

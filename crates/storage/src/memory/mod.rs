@@ -246,3 +246,6 @@ impl LogStore for MemoryStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
