@@ -6,10 +6,14 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a command line tool speaks to its terminal"
 )]
 
 mod codegen;
+mod compare;
+mod conformance;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -21,7 +25,16 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   codegen              write crates/kafka-wire/src/messages from the committed schema facts
   codegen --check      fail if the committed messages differ from the facts
   codegen --from-jar   refresh the facts from Kafka's clients jar (Maven), then write the messages
+  compare kafka        ottla and Apache Kafka under the same load, in turn; prints the ratios
+  conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
+  tidy                 arrows between crates, file heads, sizes, names
 ";
+
+/// The top folder of the repository.
+fn root() -> std::path::PathBuf {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +42,9 @@ fn main() -> ExitCode {
         None => Err(USAGE.to_owned()),
         Some((command, rest)) => match command.as_str() {
             "codegen" => codegen::run(rest),
+            "compare" => compare::run(rest),
+            "conformance" => conformance::run(rest),
+            "tidy" => tidy::run(),
             other => Err(format!("unknown command '{other}'\n\n{USAGE}")),
         },
     };

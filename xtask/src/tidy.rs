@@ -23,17 +23,38 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("storage", &["clock", "records", "vfs"]),
     ("storage-disk", &["clock", "records", "storage", "vfs"]),
     ("broker", &["clock", "records", "storage"]),
-    ("kafka-api", &["broker", "clock", "kafka-wire", "records", "storage", "vfs"]),
+    (
+        "kafka-api",
+        &["broker", "clock", "kafka-wire", "records", "storage", "vfs"],
+    ),
     ("grpc-api", &["broker", "clock", "records", "storage"]),
     ("console", &["broker", "clock", "storage"]),
     ("kafka-client", &["kafka-wire", "records"]),
     (
         "server",
-        &["broker", "clock", "console", "grpc-api", "kafka-api", "storage", "storage-disk", "vfs"],
+        &[
+            "broker",
+            "clock",
+            "console",
+            "grpc-api",
+            "kafka-api",
+            "storage",
+            "storage-disk",
+            "vfs",
+        ],
     ),
     (
         "ottla",
-        &["broker", "clock", "kafka-client", "records", "server", "storage", "storage-disk", "vfs"],
+        &[
+            "broker",
+            "clock",
+            "kafka-client",
+            "records",
+            "server",
+            "storage",
+            "storage-disk",
+            "vfs",
+        ],
     ),
     ("xtask", &["kafka-client", "kafka-wire", "records"]),
 ];
@@ -47,29 +68,43 @@ const BARRED: [(&str, &[&str]); 4] = [
 ];
 
 /// Runs all checks on the repository that holds this source.
-pub fn run() -> Result<(), String> {
+pub(crate) fn run() -> Result<(), String> {
     let root = crate::root();
     let mut findings = arrows(&root)?;
     let files = rust_files(&root)?;
     for file in &files {
-        let text = std::fs::read_to_string(root.join(file)).map_err(|e| format!("{}: {e}", file.display()))?;
+        let text = std::fs::read_to_string(root.join(file))
+            .map_err(|e| format!("{}: {e}", file.display()))?;
         findings.extend(check_file(file, &text));
     }
     if findings.is_empty() {
         println!("tidy: {} files, nothing to say", files.len());
         return Ok(());
     }
-    Err(format!("{}\ntidy: {} findings", findings.join("\n"), findings.len()))
+    Err(format!(
+        "{}\ntidy: {} findings",
+        findings.join("\n"),
+        findings.len()
+    ))
 }
 
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
     let listing = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "*.rs",
+        ])
         .current_dir(root)
         .output()
         .map_err(|error| format!("git ls-files: {error}"))?;
     let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
-    let files = listing.lines().map(PathBuf::from).filter(|file| root.join(file).exists());
+    let files = listing
+        .lines()
+        .map(PathBuf::from)
+        .filter(|file| root.join(file).exists());
     Ok(files.collect())
 }
 
@@ -86,18 +121,31 @@ fn check_file(file: &Path, text: &str) -> Vec<String> {
         findings.push(format!("{name}: {lines} lines, {FILE_LINES_MAX} at most"));
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let folder = file
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default()
+        .to_string_lossy();
     for forbidden in FORBIDDEN_NAMES {
         if stem == forbidden || folder == forbidden {
-            findings.push(format!("{name}: \"{forbidden}\" tells nothing; name what it does"));
+            findings.push(format!(
+                "{name}: \"{forbidden}\" tells nothing; name what it does"
+            ));
         }
     }
     // In two pieces, so that this list does not find itself.
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("X", "XX"),
+    ];
     for (index, line) in text.lines().enumerate() {
         for mark in marks {
             if line.contains(mark) && !line.contains('#') {
-                findings.push(format!("{name}:{}: {mark} without an issue number", index + 1));
+                findings.push(format!(
+                    "{name}:{}: {mark} without an issue number",
+                    index + 1
+                ));
             }
         }
     }
@@ -106,8 +154,12 @@ fn check_file(file: &Path, text: &str) -> Vec<String> {
 
 fn arrows(root: &Path) -> Result<Vec<String>, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root);
-    let output = command.output().map_err(|error| format!("cargo metadata: {error}"))?;
+    command
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(root);
+    let output = command
+        .output()
+        .map_err(|error| format!("cargo metadata: {error}"))?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
     let mut dependencies: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -127,14 +179,21 @@ fn check_arrows(dependencies: &BTreeMap<String, BTreeSet<String>>) -> Vec<String
     let mut findings = Vec::new();
     for (package, of_package) in dependencies {
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| name == package) else {
-            findings.push(format!("crates/{package}: not in the picture of ARCHITECTURE.md and tidy"));
+            findings.push(format!(
+                "crates/{package}: not in the picture of ARCHITECTURE.md and tidy"
+            ));
             continue;
         };
-        let ours = of_package.iter().filter(|name| dependencies.contains_key(*name));
+        let ours = of_package
+            .iter()
+            .filter(|name| dependencies.contains_key(*name));
         for dependency in ours.filter(|name| !allowed.contains(&name.as_str())) {
             findings.push(format!("crates/{package}: must not depend on {dependency}"));
         }
-        let barred = BARRED.iter().filter(|(name, _)| name == package).flat_map(|(_, b)| *b);
+        let barred = BARRED
+            .iter()
+            .filter(|(name, _)| name == package)
+            .flat_map(|(_, b)| *b);
         for dependency in barred.filter(|name| of_package.contains(**name)) {
             // tokio's channels are no input or output; the crate's own manifest limits features.
             findings.push(format!("crates/{package}: must not depend on {dependency}"));

@@ -15,21 +15,37 @@ fn each_bad_file_is_found() {
     let long = format!("//! Head.\n{}", "\n".repeat(FILE_LINES_MAX));
     let mark = format!("//! Head.\n// {}: later\n", concat!("TO", "DO"));
     let cases = [
-        ("crates/a/src/lib.rs", "use std::io;\n", "without a `//!` head"),
+        (
+            "crates/a/src/lib.rs",
+            "use std::io;\n",
+            "without a `//!` head",
+        ),
         ("crates/a/src/lib.rs", long.as_str(), "lines"),
         ("crates/a/src/utils.rs", "//! Head.\n", "tells nothing"),
         ("crates/a/src/common/mod.rs", "//! Head.\n", "tells nothing"),
-        ("crates/a/src/lib.rs", mark.as_str(), "without an issue number"),
+        (
+            "crates/a/src/lib.rs",
+            mark.as_str(),
+            "without an issue number",
+        ),
     ];
     for (file, text, expected) in cases {
         let findings = check_file(Path::new(file), text);
-        assert!(findings.iter().any(|f| f.contains(expected)), "{file}: {findings:?}");
+        assert!(
+            findings.iter().any(|f| f.contains(expected)),
+            "{file}: {findings:?}"
+        );
     }
 }
 
 #[test]
 fn a_forbidden_arrow_is_found() {
-    let set = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let set = |names: &[&str]| {
+        names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<BTreeSet<_>>()
+    };
     let dependencies = BTreeMap::from([
         ("records".to_owned(), set(&["tokio", "bytes"])),
         ("broker".to_owned(), set(&["storage-disk", "records"])),
@@ -37,8 +53,17 @@ fn a_forbidden_arrow_is_found() {
         ("newcomer".to_owned(), set(&[])),
     ]);
     let findings = check_arrows(&dependencies).join("\n");
-    assert!(findings.contains("crates/broker: must not depend on storage-disk"), "{findings}");
-    assert!(findings.contains("crates/records: must not depend on tokio"), "{findings}");
-    assert!(findings.contains("crates/newcomer: not in the picture"), "{findings}");
+    assert!(
+        findings.contains("crates/broker: must not depend on storage-disk"),
+        "{findings}"
+    );
+    assert!(
+        findings.contains("crates/records: must not depend on tokio"),
+        "{findings}"
+    );
+    assert!(
+        findings.contains("crates/newcomer: not in the picture"),
+        "{findings}"
+    );
     assert_eq!(findings.lines().count(), 3, "{findings}");
 }

@@ -1,0 +1,252 @@
+//! Brokers to test: Apache Kafka on one node, ottla, or one that runs already.
+//!
+//! A broker that was started here has a fresh data directory and is killed when dropped.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::Places;
+use super::options::Target;
+use super::process;
+
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// A broker and how to reach it.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) address: String,
+    process: Option<Child>,
+    /// Removed with the broker.
+    _data: Option<TempDir>,
+}
+
+impl Broker {
+    pub(super) fn start(places: &Places, target: &Target) -> Result<Self, String> {
+        match target {
+            Target::Ottla => start_ottla(places),
+            Target::Kafka => start_kafka(places),
+            Target::Running(address) => Ok(Self {
+                address: address.clone(),
+                process: None,
+                _data: None,
+            }),
+        }
+    }
+
+    /// Ends the broker; the same as dropping it.
+    pub(super) fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            process::kill(process);
+        }
+    }
+}
+
+/// Builds the release binary unless OTTLA_BIN names one.
+pub(super) fn build_ottla(places: &Places) -> Result<(), String> {
+    if std::env::var_os("OTTLA_BIN").is_some() {
+        return Ok(());
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--release", "--bin", "ottla"])
+        .current_dir(&places.root);
+    process::succeed(cargo).map(drop)
+}
+
+fn ottla_binary(places: &Places) -> PathBuf {
+    if let Some(given) = std::env::var_os("OTTLA_BIN") {
+        return PathBuf::from(given);
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| places.root.join("target"), PathBuf::from);
+    target.join("release").join("ottla")
+}
+
+/// Starts ottla on a port of its choice and reads the port from its banner.
+fn start_ottla(places: &Places) -> Result<Broker, String> {
+    let data = temporary_folder()?;
+    let binary = ottla_binary(places);
+    let mut child = Command::new(&binary)
+        .args(["--port", "0", "--data-dir"])
+        .arg(data.path().join("data"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cannot run {}: {e}", binary.display()))?;
+    let (sender, receiver) = mpsc::sync_channel(1);
+    listen_for_port(
+        child.stdout.take().expect("stdout was piped"),
+        sender.clone(),
+    );
+    listen_for_port(child.stderr.take().expect("stderr was piped"), sender);
+    let port = receiver.recv_timeout(START_LIMIT);
+    let address = port
+        .as_ref()
+        .map_or_else(|_| String::new(), |port| format!("127.0.0.1:{port}"));
+    let broker = Broker {
+        address,
+        process: Some(child),
+        _data: Some(data),
+    };
+    if port.is_err() {
+        return Err("ottla ended or printed no address".to_owned());
+    }
+    await_answer(broker)
+}
+
+/// Reads a stream to its end, so that the broker never waits for us, and sends the first port in it.
+fn listen_for_port(stream: impl Read + Send + 'static, sender: SyncSender<u16>) {
+    thread::spawn(move || {
+        let mut sender = Some(sender);
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if let Some(port) = port_in(&line)
+                && let Some(sender) = sender.take()
+            {
+                // The other stream may have told it already.
+                let _ = sender.try_send(port);
+            }
+        }
+    });
+}
+
+/// The port in a line such as `ottla 0.1.0 on 127.0.0.1:9092`.
+fn port_in(line: &str) -> Option<u16> {
+    let (_, behind) = ["127.0.0.1:", "localhost:"]
+        .iter()
+        .find_map(|host| line.split_once(host))?;
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|port| *port != 0)
+}
+
+/// Formats and starts Apache Kafka, broker and controller in one process.
+fn start_kafka(places: &Places) -> Result<Broker, String> {
+    let data = temporary_folder()?;
+    let (port, controller_port) = (free_port()?, free_port()?);
+    let properties = data.path().join("server.properties");
+    write(
+        &properties,
+        &kafka_properties(port, controller_port, &data.path().join("data")),
+    )?;
+    let jars = format!("{}/*", places.cache.join("kafka/jars").display());
+    let java = || {
+        let mut java = Command::new("java");
+        // One small broker beside its clients: the quick compiler, one collector thread.
+        java.args([
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            &jars,
+        ]);
+        java
+    };
+    let mut format = java();
+    format.args([
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "b3R0bGEtY29uZm9ybWFuYw",
+        "-c",
+    ]);
+    format.arg(&properties);
+    process::succeed(format)?;
+    let log = places.cache.join("kafka/server.log");
+    let child = java()
+        .arg("kafka.Kafka")
+        .arg(&properties)
+        .stdin(Stdio::null())
+        .stdout(create(&log)?)
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("cannot run java: {e}"))?;
+    let address = format!("127.0.0.1:{port}");
+    await_answer(Broker {
+        address,
+        process: Some(child),
+        _data: Some(data),
+    })
+}
+
+fn kafka_properties(port: u16, controller_port: u16, data: &Path) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={}
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.segment.bytes=134217728
+",
+        data.display()
+    )
+}
+
+fn await_answer(mut broker: Broker) -> Result<Broker, String> {
+    let address = broker.address.clone();
+    let process = broker
+        .process
+        .as_mut()
+        .expect("this broker was just started");
+    let mut ended = None;
+    let up = process::until(START_LIMIT, || {
+        ended = process.try_wait().ok().flatten();
+        ended.is_some() || process::answers_kafka(&address)
+    });
+    match ended {
+        Some(status) => Err(format!("the broker ended at once ({status})")),
+        None if up => Ok(broker),
+        None => Err(format!("no broker answers at {address}")),
+    }
+}
+
+fn temporary_folder() -> Result<TempDir, String> {
+    TempDir::with_prefix("conformance-").map_err(|e| format!("cannot make a temporary folder: {e}"))
+}
+
+fn free_port() -> Result<u16, String> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|e| format!("no free port: {e}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a temporary file of a developer's tool"
+)]
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a log file of a developer's tool"
+)]
+fn create(path: &Path) -> Result<File, String> {
+    File::create(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

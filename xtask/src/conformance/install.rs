@@ -1,0 +1,186 @@
+//! Fetches and builds what the clients need, by package name, into `conformance/.cache`.
+//!
+//! A step whose inputs did not change since it last succeeded is skipped: a stamp file holds them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Places;
+use super::process::{present, succeed};
+
+/// Apache Kafka's server.
+pub(super) fn kafka(places: &Places) -> Result<(), String> {
+    jars(places, "kafka")
+}
+
+/// Kafka's command line tools.
+pub(super) fn kafka_tools(places: &Places) -> Result<(), String> {
+    jars(places, "kafka-tools")
+}
+
+/// The Java client, and the programs on it compiled.
+pub(super) fn java(places: &Places) -> Result<(), String> {
+    jars(places, "java")?;
+    let sources = files(&places.suite.join("java/src"), "java")?;
+    let classes = places.cache.join("java/classes");
+    once(places, "java-classes", &sources, || {
+        let mut javac = Command::new("javac");
+        javac.arg("-d").arg(&classes).arg("-cp");
+        javac
+            .arg(format!("{}/*", places.cache.join("java/jars").display()))
+            .args(&sources);
+        succeed(javac).map(drop)
+    })
+}
+
+/// A Go program of the suite; Go itself knows what has to be built again.
+pub(super) fn go(places: &Places, name: &str) -> Result<(), String> {
+    need("go", "golang")?;
+    let mut go = Command::new("go");
+    go.arg("build")
+        .arg("-o")
+        .arg(places.cache.join("bin").join(name))
+        .arg(".");
+    go.current_dir(places.suite.join(name));
+    succeed(go).map(drop)
+}
+
+/// A Python environment with the pinned requirements.
+pub(super) fn python(places: &Places) -> Result<(), String> {
+    need("python3", "python3-venv")?;
+    let requirements = places.suite.join("python/requirements.txt");
+    let environment = places.cache.join("venv");
+    once(
+        places,
+        "python",
+        std::slice::from_ref(&requirements),
+        || {
+            let mut venv = Command::new("python3");
+            venv.args(["-m", "venv", "--clear"]).arg(&environment);
+            succeed(venv)?;
+            let mut pip = Command::new(environment.join("bin/pip"));
+            pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+                .arg(&requirements);
+            succeed(pip).map(drop)
+        },
+    )
+}
+
+/// The npm packages of the kafkajs program.
+pub(super) fn kafkajs(places: &Places) -> Result<(), String> {
+    need("npm", "npm")?;
+    let folder = places.suite.join("kafkajs");
+    once(
+        places,
+        "kafkajs",
+        &[folder.join("package-lock.json")],
+        || {
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--silent", "--no-audit", "--no-fund"])
+                .current_dir(&folder);
+            succeed(npm).map(drop)
+        },
+    )
+}
+
+/// The C program on Debian's librdkafka.
+pub(super) fn librdkafka(places: &Places) -> Result<(), String> {
+    if !Path::new("/usr/include/librdkafka/rdkafka.h").is_file() {
+        apt("librdkafka-dev")?;
+    }
+    let sources = files(&places.suite.join("librdkafka"), "c")?;
+    once(places, "librdkafka", &sources, || {
+        let mut cc = Command::new("cc");
+        cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-o"]);
+        cc.arg(places.cache.join("bin/librdkafka"))
+            .args(&sources)
+            .arg("-lrdkafka");
+        succeed(cc).map(drop)
+    })
+}
+
+/// Debian's kcat.
+pub(super) fn kcat(_places: &Places) -> Result<(), String> {
+    if present("kcat") { Ok(()) } else { apt("kcat") }
+}
+
+/// The jars a pom.xml of the suite names.
+fn jars(places: &Places, name: &str) -> Result<(), String> {
+    need("java", "openjdk-17-jdk-headless")?;
+    need("mvn", "maven")?;
+    let pom = places.suite.join(name).join("pom.xml");
+    once(
+        places,
+        &format!("{name}-jars"),
+        std::slice::from_ref(&pom),
+        || {
+            let mut maven = Command::new("mvn");
+            maven
+                .args(["-q", "-B", "-f"])
+                .arg(&pom)
+                .arg("dependency:copy-dependencies");
+            let folder = places.cache.join(name).join("jars");
+            maven.arg(format!("-DoutputDirectory={}", folder.display()));
+            succeed(maven).map(drop)
+        },
+    )
+}
+
+fn need(program: &str, package: &str) -> Result<(), String> {
+    if present(program) {
+        return Ok(());
+    }
+    Err(format!(
+        "conformance needs '{program}' (Debian: apt-get install {package})"
+    ))
+}
+
+fn apt(package: &str) -> Result<(), String> {
+    let mut update = Command::new("apt-get");
+    update.args(["update", "-q"]);
+    succeed(update)?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-q", "--no-install-recommends", package]);
+    succeed(install).map(drop)
+}
+
+/// Runs a step unless its inputs are those of the last success.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "stamp files of a developer's tool"
+)]
+fn once(
+    places: &Places,
+    step: &str,
+    inputs: &[PathBuf],
+    run: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    let mut wanted = String::new();
+    for input in inputs {
+        let text = fs::read_to_string(input).map_err(|e| format!("{}: {e}", input.display()))?;
+        wanted.push_str(&text);
+    }
+    let stamps = places.cache.join("stamps");
+    let folders = [stamps.clone(), places.cache.join("bin")];
+    for folder in folders {
+        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    let stamp = stamps.join(step);
+    if fs::read_to_string(&stamp).is_ok_and(|last| last == wanted) {
+        return Ok(());
+    }
+    eprintln!("installing {step}");
+    run()?;
+    fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display()))
+}
+
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
+    let listed = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut all: Vec<PathBuf> = listed
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    all.sort();
+    Ok(all)
+}
