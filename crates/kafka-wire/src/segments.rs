@@ -3,9 +3,10 @@
 //! Bytes made here share one allocation; record chunks, in memory or in a file, are only named. The
 //! length prefix is exact because every chunk states its length. It must not know what a chunk is.
 
+use crate::error::{EncodeError, EncodeFault};
 use crate::frames::PREFIX_BYTES;
 use crate::header::ResponseHeader;
-use crate::writer::Writer;
+use crate::writer::{LENGTH_MAX, Writer};
 use bytes::{Bytes, BytesMut};
 
 /// A piece of a response.
@@ -23,14 +24,6 @@ pub struct Response<T> {
     /// The pieces in order, none of them empty.
     pub segments: Vec<Segment<T>>,
     /// Length of all pieces, the length prefix included.
-    pub length: usize,
-}
-
-/// A response that no length prefix can describe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a response of {length} bytes is longer than a frame can be")]
-pub struct ResponseTooLarge {
-    /// The length without the prefix.
     pub length: usize,
 }
 
@@ -82,11 +75,15 @@ impl<T> ResponseWriter<T> {
     }
 
     /// Sets the length prefix and cuts the bytes into segments.
-    pub fn finish(self) -> Result<Response<T>, ResponseTooLarge> {
+    pub fn finish(self) -> Result<Response<T>, EncodeError> {
         let mut buffer: BytesMut = self.writer.into_inner();
         let length = buffer.len().saturating_add(self.external_bytes);
         let body = length.saturating_sub(PREFIX_BYTES);
-        let prefix = i32::try_from(body).map_err(|_too_wide| ResponseTooLarge { length: body })?;
+        let too_long = EncodeError::new(EncodeFault::TooLong {
+            length: body,
+            limit: LENGTH_MAX,
+        });
+        let prefix = i32::try_from(body).map_err(|_too_wide| too_long)?;
         if let Some(place) = buffer.first_chunk_mut::<PREFIX_BYTES>() {
             *place = prefix.to_be_bytes();
         }

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use bytes::{BufMut, BytesMut};
 
 /// The longest bytes, records or array.
-const LENGTH_MAX: usize = 0x7fff_ffff;
+pub(crate) const LENGTH_MAX: usize = 0x7fff_ffff;
 
 /// A buffer that grows while a message is written.
 #[derive(Debug, Default)]
