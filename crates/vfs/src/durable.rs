@@ -109,7 +109,8 @@ pub fn create_dir_durable(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
 }
 
 /// Makes `path` and every parent that is missing, each durable. Fine if it exists already, even if
-/// it appears meanwhile.
+/// it appears meanwhile; the deepest that exists is synced too, because an earlier call may have
+/// died right before it did so.
 pub fn create_dirs(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     for ancestor in path
@@ -118,7 +119,10 @@ pub fn create_dirs(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
     {
         match vfs.stat(ancestor)?.map(|stat| stat.kind) {
             None => missing.push(ancestor),
-            Some(EntryKind::Directory) => break,
+            Some(EntryKind::Directory) => {
+                sync_found(vfs, ancestor)?;
+                break;
+            }
             Some(EntryKind::File) => return Err(io::ErrorKind::NotADirectory.into()),
             // A link: fine if it leads to a directory.
             Some(EntryKind::Other) => {
@@ -138,6 +142,15 @@ pub fn create_dirs(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Syncs the name of a directory that was there before.
+fn sync_found(vfs: &dyn Vfs, directory: &Path) -> io::Result<()> {
+    match vfs.sync_dir(parent_of(directory)) {
+        // Where we may not even look we did not make it: it came with the machine.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
 /// The directory that holds the last component; `.` for a bare name, itself for the root.
 fn parent_of(path: &Path) -> &Path {
     match path.parent() {
@@ -146,3 +159,6 @@ fn parent_of(path: &Path) -> &Path {
         None => path,
     }
 }
+
+#[cfg(test)]
+mod tests;

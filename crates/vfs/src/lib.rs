@@ -12,6 +12,7 @@
 
 mod durable;
 mod os;
+mod sim;
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::io;
@@ -24,6 +25,9 @@ pub use durable::{
     replace_durable, write_all_at,
 };
 pub use os::RealVfs;
+pub use sim::{
+    CutPolicy, DiskError, FailedSync, Fate, Fault, NameRule, Operation, SimOptions, SimVfs,
+};
 
 /// How [`Vfs::open`] opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
