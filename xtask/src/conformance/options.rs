@@ -62,6 +62,7 @@ impl Options {
                     options.target = Target::Kafka;
                     options.record = true;
                 }
+                "--help" => return Err(USAGE.to_owned()),
                 "--install" => options.install_only = true,
                 "--bootstrap" => options.target = Target::Running(value()?),
                 "--scenario" => options.scenario = Some(value()?),
