@@ -51,3 +51,6 @@ impl BytesPermit {
         Self { _units: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -373,3 +373,6 @@ impl AppendTicket {
             .is_ok_and(|placed| placed.progress.durable_end() >= placed.end)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,8 @@ impl Key {
 
     /// The parts after the space byte; `None` if the bytes are not a key.
     pub fn parts(&self) -> Option<Vec<Bytes>> {
+        // The space byte.
+        self.0.first()?;
         let mut parts = Vec::new();
         let mut at = 1;
         while at < self.0.len() {
@@ -178,3 +180,6 @@ pub enum CommitError {
     #[error("{0}")]
     Storage(#[from] StorageFailure),
 }
+
+#[cfg(test)]
+mod tests;

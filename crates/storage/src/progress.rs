@@ -157,3 +157,6 @@ impl Drop for Reached {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,3 +41,6 @@ pub fn find_in_batch(
     }
     Ok(largest)
 }
+
+#[cfg(test)]
+mod tests;

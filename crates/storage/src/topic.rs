@@ -148,3 +148,6 @@ pub struct TopicMeta {
     /// What the configs and the broker's defaults come to.
     pub log_config: LogConfig,
 }
+
+#[cfg(test)]
+mod tests;

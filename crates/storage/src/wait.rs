@@ -106,3 +106,6 @@ impl WaitList {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,3 +140,6 @@ impl Table {
         self.rows.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,3 +19,5 @@ fn fixture_on(store: MemoryStore, metadata: Arc<dyn Metadata>) -> Fixture {
 }
 
 crate::store_conformance_tests!(fixture);
+
+mod between_the_steps;
