@@ -1,0 +1,169 @@
+//! The broker's own settings, with their defaults.
+//!
+//! Names and meanings are Kafka's; `config_keys` says what each key allows. What other parts of
+//! the process obey (listeners, directories, limits of sockets) is only shown from here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use records::TimestampType;
+use storage::LogConfig;
+
+use crate::config_keys::{ConfigScope, InvalidConfig, Value, parse};
+
+/// The settings of one broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerConfig {
+    /// `node.id`.
+    pub node_id: i32,
+    /// `num.partitions`: of a topic whose creation names no number.
+    pub num_partitions: u32,
+    /// `auto.create.topics.enable`: whether the Kafka front door may call `ensure_topic`.
+    pub auto_create_topics: bool,
+    /// `message.max.bytes`: the largest batch, where a topic does not say otherwise.
+    pub message_max_bytes: usize,
+    /// `log.message.timestamp.type`.
+    pub timestamp_type: TimestampType,
+    /// `log.message.timestamp.before.max.ms`: how far a timestamp may lie in the past.
+    pub timestamp_before_max_ms: i64,
+    /// `log.message.timestamp.after.max.ms`: how far a timestamp may lie in the future.
+    pub timestamp_after_max_ms: i64,
+    /// `min.insync.replicas`; with one node every value acts as 1.
+    pub min_insync_replicas: i32,
+    /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`.
+    pub log: LogConfig,
+    /// `offset.metadata.max.bytes`: the longest text beside a committed position.
+    pub offset_metadata_max_bytes: usize,
+    /// What all requests in flight may hold together.
+    pub request_bytes_in_flight: usize,
+    /// `fetch.max.bytes`: the most that one fetch returns.
+    pub fetch_max_bytes: usize,
+    /// The most partitions of one topic.
+    pub partitions_max_per_topic: u32,
+    /// The most partitions of all topics together.
+    pub partitions_max: u32,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// Values of the keys that other parts of the process obey, by name: shown by
+    /// `describe_broker_configs`, read nowhere in this crate.
+    pub shown: BTreeMap<&'static str, String>,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            node_id: 1,
+            num_partitions: 1,
+            auto_create_topics: true,
+            message_max_bytes: 1_048_588,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
+            min_insync_replicas: 1,
+            log: LogConfig::default(),
+            offset_metadata_max_bytes: 4096,
+            request_bytes_in_flight: 256 * 1024 * 1024,
+            fetch_max_bytes: 57_671_680,
+            partitions_max_per_topic: 100_000,
+            partitions_max: 200_000,
+            rack: None,
+            shown: BTreeMap::new(),
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// Sets one key by Kafka's name, from text. A key that another part of the process obeys is
+    /// only noted, so that it is shown.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), InvalidConfig> {
+        let (key, value) = parse(ConfigScope::Broker, name, text)?;
+        match (key.name, &value) {
+            ("node.id" | "broker.id", Value::Integer(id)) => self.node_id = narrow(*id),
+            ("num.partitions", Value::Integer(count)) => self.num_partitions = narrow(*count),
+            ("auto.create.topics.enable", Value::Boolean(enable)) => {
+                self.auto_create_topics = *enable;
+            }
+            ("message.max.bytes", Value::Integer(bytes)) => self.message_max_bytes = narrow(*bytes),
+            ("log.message.timestamp.type", Value::Text(name)) => {
+                self.timestamp_type = timestamp_type(name);
+            }
+            ("log.message.timestamp.before.max.ms", Value::Integer(ms)) => {
+                self.timestamp_before_max_ms = *ms;
+            }
+            ("log.message.timestamp.after.max.ms", Value::Integer(ms)) => {
+                self.timestamp_after_max_ms = *ms;
+            }
+            ("min.insync.replicas", Value::Integer(count)) => {
+                self.min_insync_replicas = narrow(*count);
+            }
+            ("log.segment.bytes", Value::Integer(bytes)) => self.log.segment_bytes = narrow(*bytes),
+            ("log.roll.ms", Value::Integer(ms)) => self.log.segment_ms = duration_ms(*ms),
+            ("log.index.interval.bytes", Value::Integer(bytes)) => {
+                self.log.index_interval_bytes = narrow(*bytes);
+            }
+            ("offset.metadata.max.bytes", Value::Integer(bytes)) => {
+                self.offset_metadata_max_bytes = narrow(*bytes);
+            }
+            ("fetch.max.bytes", Value::Integer(bytes)) => self.fetch_max_bytes = narrow(*bytes),
+            ("broker.rack", Value::Text(rack)) => self.rack = Some(rack.clone()),
+            _ => {
+                self.shown.insert(key.name, text.trim().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The value that a broker key has, as text; `None` for null.
+    pub fn value_of(&self, key: &'static crate::config_keys::ConfigKey) -> Option<String> {
+        match key.name {
+            "node.id" | "broker.id" => Some(self.node_id.to_string()),
+            "num.partitions" => Some(self.num_partitions.to_string()),
+            "auto.create.topics.enable" => Some(self.auto_create_topics.to_string()),
+            "message.max.bytes" => Some(self.message_max_bytes.to_string()),
+            "log.message.timestamp.type" => Some(timestamp_type_name(self.timestamp_type).into()),
+            "log.message.timestamp.before.max.ms" => Some(self.timestamp_before_max_ms.to_string()),
+            "log.message.timestamp.after.max.ms" => Some(self.timestamp_after_max_ms.to_string()),
+            "min.insync.replicas" => Some(self.min_insync_replicas.to_string()),
+            "log.segment.bytes" => Some(self.log.segment_bytes.to_string()),
+            "log.roll.ms" => Some(self.log.segment_ms.as_millis().to_string()),
+            "log.index.interval.bytes" => Some(self.log.index_interval_bytes.to_string()),
+            "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
+            "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
+            "broker.rack" => self.rack.clone(),
+            name => self
+                .shown
+                .get(name)
+                .cloned()
+                .or_else(|| key.default.map(str::to_owned)),
+        }
+    }
+}
+
+/// A checked integer in the type of its setting: the rule of its key is narrower than the type.
+pub(crate) fn narrow<T: TryFrom<i64>>(value: i64) -> T {
+    T::try_from(value)
+        .ok()
+        .expect("the rule of the key is narrower than the type")
+}
+
+/// A checked time span.
+pub(crate) fn duration_ms(ms: i64) -> Duration {
+    Duration::from_millis(narrow(ms))
+}
+
+/// Kafka's name of a timestamp type.
+pub(crate) const fn timestamp_type_name(kind: TimestampType) -> &'static str {
+    match kind {
+        TimestampType::CreateTime => "CreateTime",
+        TimestampType::LogAppendTime => "LogAppendTime",
+    }
+}
+
+/// The timestamp type of a checked name.
+pub(crate) fn timestamp_type(name: &str) -> TimestampType {
+    if name == timestamp_type_name(TimestampType::LogAppendTime) {
+        TimestampType::LogAppendTime
+    } else {
+        TimestampType::CreateTime
+    }
+}

@@ -1,0 +1,192 @@
+//! From configs to what a topic is served by, and the listing that shows where values come from.
+
+use std::collections::BTreeMap;
+
+use records::TimestampType;
+use storage::LogConfig;
+
+use super::{
+    ConfigKey, ConfigScope, Effect, InvalidConfig, Value, find, keys, not_built, parse, rule,
+};
+use crate::config::{BrokerConfig, duration_ms, narrow, timestamp_type};
+
+/// What a topic is served by: its configs over the broker's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// The largest batch.
+    pub message_bytes_max: usize,
+    /// Whose time records carry.
+    pub timestamp_type: TimestampType,
+    /// How far a timestamp may lie behind the broker's clock.
+    pub timestamp_before_max_ms: i64,
+    /// How far a timestamp may lie ahead of the broker's clock.
+    pub timestamp_after_max_ms: i64,
+    /// How the log is cut into files.
+    pub log: LogConfig,
+}
+
+impl TopicSettings {
+    /// Every config of the topic must be valid.
+    pub fn new(
+        config: &BrokerConfig,
+        configs: &BTreeMap<String, String>,
+    ) -> Result<Self, InvalidConfig> {
+        let mut settings = Self {
+            message_bytes_max: config.message_max_bytes,
+            timestamp_type: config.timestamp_type,
+            timestamp_before_max_ms: config.timestamp_before_max_ms,
+            timestamp_after_max_ms: config.timestamp_after_max_ms,
+            log: config.log,
+        };
+        for (name, text) in configs {
+            settings.set(config, name, text)?;
+        }
+        Ok(settings)
+    }
+
+    fn set(&mut self, config: &BrokerConfig, name: &str, text: &str) -> Result<(), InvalidConfig> {
+        let (key, value) = parse(ConfigScope::Topic, name, text)?;
+        if let Effect::FollowsBroker { missing } = key.effect {
+            let acts_as = inherited(config, key).unwrap_or_default();
+            if rule::read(key.kind, &key.rule, &acts_as).as_ref() != Ok(&value) {
+                return Err(not_built(key, text, missing, &acts_as));
+            }
+        }
+        match (key.name, &value) {
+            ("max.message.bytes", Value::Integer(bytes)) => self.message_bytes_max = narrow(*bytes),
+            ("message.timestamp.type", Value::Text(name)) => {
+                self.timestamp_type = timestamp_type(name);
+            }
+            ("message.timestamp.before.max.ms", Value::Integer(ms)) => {
+                self.timestamp_before_max_ms = *ms;
+            }
+            ("message.timestamp.after.max.ms", Value::Integer(ms)) => {
+                self.timestamp_after_max_ms = *ms;
+            }
+            ("segment.bytes", Value::Integer(bytes)) => self.log.segment_bytes = narrow(*bytes),
+            ("segment.ms", Value::Integer(ms)) => self.log.segment_ms = duration_ms(*ms),
+            ("index.interval.bytes", Value::Integer(bytes)) => {
+                self.log.index_interval_bytes = narrow(*bytes);
+            }
+            // Pinned and idle keys, and min.insync.replicas, which with one copy always acts as 1.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// Set on the topic.
+    Topic,
+    /// Set at the start of the broker.
+    StaticBroker,
+    /// Nobody set it.
+    Default,
+}
+
+/// One row of a listing: a key and what it comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigEntry {
+    /// The key.
+    pub key: &'static ConfigKey,
+    /// The value that holds; `None` is null.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: ConfigSource,
+    /// All places that give a value, the strongest first.
+    pub synonyms: Vec<ConfigSynonym>,
+}
+
+/// A place that gives a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigSynonym {
+    /// The name of the key there.
+    pub name: &'static str,
+    /// The value; `None` is null.
+    pub value: Option<String>,
+    /// Which place it is.
+    pub source: ConfigSource,
+}
+
+/// The value that a topic's key has, as text; `None` for null.
+pub(crate) fn effective(
+    config: &BrokerConfig,
+    configs: &BTreeMap<String, String>,
+    key: &'static ConfigKey,
+) -> Option<String> {
+    configs
+        .get(key.name)
+        .cloned()
+        .or_else(|| inherited(config, key))
+}
+
+/// What a topic's key is where the topic does not say.
+fn inherited(config: &BrokerConfig, key: &'static ConfigKey) -> Option<String> {
+    let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
+    match synonym {
+        Some(synonym) => config.value_of(synonym),
+        None => key.default.map(str::to_owned),
+    }
+}
+
+/// Every key of a topic.
+pub(crate) fn describe_topic(
+    config: &BrokerConfig,
+    configs: &BTreeMap<String, String>,
+) -> Vec<ConfigEntry> {
+    let entry = |key: &'static ConfigKey| {
+        let own = configs.get(key.name).map(|value| ConfigSynonym {
+            name: key.name,
+            value: Some(value.clone()),
+            source: ConfigSource::Topic,
+        });
+        let broker = match key.synonym.and_then(|name| find(ConfigScope::Broker, name)) {
+            Some(synonym) => broker_synonyms(config, synonym),
+            None => vec![default_of(key)],
+        };
+        entry_of(key, own.into_iter().chain(broker).collect())
+    };
+    keys(ConfigScope::Topic).iter().map(entry).collect()
+}
+
+/// Every key of the broker.
+pub(crate) fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
+    let entry = |key: &'static ConfigKey| entry_of(key, broker_synonyms(config, key));
+    keys(ConfigScope::Broker).iter().map(entry).collect()
+}
+
+fn entry_of(key: &'static ConfigKey, synonyms: Vec<ConfigSynonym>) -> ConfigEntry {
+    let strongest = synonyms
+        .first()
+        .expect("every key has a default, be it null");
+    ConfigEntry {
+        key,
+        value: strongest.value.clone(),
+        source: strongest.source,
+        synonyms,
+    }
+}
+
+fn broker_synonyms(config: &BrokerConfig, key: &'static ConfigKey) -> Vec<ConfigSynonym> {
+    let value = config.value_of(key);
+    let default = default_of(key);
+    if value == default.value {
+        return vec![default];
+    }
+    let set = ConfigSynonym {
+        name: key.name,
+        value,
+        source: ConfigSource::StaticBroker,
+    };
+    vec![set, default]
+}
+
+fn default_of(key: &'static ConfigKey) -> ConfigSynonym {
+    ConfigSynonym {
+        name: key.name,
+        value: key.default.map(str::to_owned),
+        source: ConfigSource::Default,
+    }
+}

@@ -1,0 +1,147 @@
+//! The core between the front doors and the store: topics, produce, fetch, offsets, positions,
+//! producer ids, configs.
+//!
+//! Everything that Kafka and gRPC share is decided here once. Guarantees: metadata changes only by
+//! commit; an append is checked before it reaches a log; errors carry the numbers a user needs.
+//! Must not know: any wire format, any concrete store, sockets.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod config;
+pub mod config_keys;
+mod counters;
+mod error;
+mod fetch;
+mod keys;
+mod offsets;
+mod open;
+mod partitioner;
+mod positions;
+mod produce;
+mod producer_ids;
+mod topics;
+mod values;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use clock::{Clock, Rng};
+use storage::{BytesBudget, LogStore, Metadata, TopicId};
+
+pub use admin::NewTopic;
+pub use config::BrokerConfig;
+pub use config_keys::{ConfigEntry, ConfigSource, ConfigSynonym, InvalidConfig, TopicSettings};
+pub use counters::{Counter, Counters, Gauge, GaugeGuard};
+pub use error::{
+    AddPartitionsError, CreateTopicError, DeleteTopicError, EpochEndError, FetchError,
+    FindOffsetError, InitProducerIdError, LeaderEpochError, OpenBrokerError, PartitionError,
+    PositionError, ProduceError, UnreadableValue,
+};
+pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
+pub use offsets::{FoundOffset, OffsetQuery, PartitionDescription};
+pub use positions::Positions;
+pub use produce::{AppendTicket, Origin};
+pub use producer_ids::ProducerIdentity;
+pub use topics::{Topic, Topics};
+pub use values::Position;
+
+use admin::Admin;
+use producer_ids::ProducerIds;
+use topics::TopicSource;
+
+/// What a broker is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Keeps the records.
+    pub store: Arc<dyn LogStore>,
+    /// Keeps everything else.
+    pub metadata: Arc<dyn Metadata>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Draws ids.
+    pub rng: Arc<dyn Rng>,
+    /// The settings.
+    pub config: BrokerConfig,
+}
+
+/// One broker. Shared by all front doors; made by [`Broker::open`].
+#[derive(Debug)]
+pub struct Broker {
+    config: Arc<BrokerConfig>,
+    store: Arc<dyn LogStore>,
+    metadata: Arc<dyn Metadata>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    cluster_id: String,
+    topics: ArcSwap<Topics>,
+    admin: tokio::sync::Mutex<Admin>,
+    positions: Positions,
+    producer_ids: ProducerIds,
+    budget: BytesBudget,
+    counters: Counters,
+}
+
+impl Broker {
+    /// The settings.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// The id of the cluster: 22 characters, the same for the life of the data.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// What the broker counts about itself.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What all requests in flight may hold together; a front door takes a share before it reads.
+    pub fn budget(&self) -> &BytesBudget {
+        &self.budget
+    }
+
+    /// All topics at this moment.
+    pub fn topics(&self) -> Arc<Topics> {
+        self.topics.load_full()
+    }
+
+    /// The topic of that name.
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.load().by_name(name).cloned()
+    }
+
+    /// The topic of that id.
+    pub fn topic_by_id(&self, id: TopicId) -> Option<Arc<Topic>> {
+        self.topics.load().by_id(id).cloned()
+    }
+
+    /// The positions of consumers.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// Every config of a topic, with the value that holds and where it comes from.
+    pub fn describe_topic_configs(&self, topic: &Topic) -> Vec<ConfigEntry> {
+        config_keys::describe_topic(&self.config, topic.configs())
+    }
+
+    /// Every config of the broker, with the value that holds and where it comes from.
+    pub fn describe_broker_configs(&self) -> Vec<ConfigEntry> {
+        config_keys::describe_broker(&self.config)
+    }
+
+    fn source(&self) -> TopicSource {
+        TopicSource {
+            config: Arc::clone(&self.config),
+            store: Arc::clone(&self.store),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! From received bytes to a place in a log.
+//!
+//! Everything that can be known from the batch's header is checked before the log is touched; the
+//! records are never opened. Order of producers is the log's matter (`storage`).
+
+use bytes::BytesMut;
+use records::{
+    BatchError, BatchHeader, CheckLimits, CheckedBatch, Codec, Offset, TimestampType, check,
+};
+use storage::{AppendError, BytesPermit, Fence};
+
+use crate::Broker;
+use crate::error::ProduceError;
+use crate::topics::Topic;
+
+/// What the request that brings a batch allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether batches may be compressed with zstd (Kafka: Produce 7 and later).
+    pub zstd_allowed: bool,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { zstd_allowed: true }
+    }
+}
+
+/// A place in a log, and the promise of its durability; or the log's refusal.
+#[derive(Debug)]
+pub struct AppendTicket {
+    ticket: storage::AppendTicket,
+    log_append_time_ms: Option<i64>,
+}
+
+impl AppendTicket {
+    /// The base offset, known at once.
+    pub fn placed(&self) -> Result<Offset, AppendError> {
+        self.ticket.placed()
+    }
+
+    /// The first offset of the log when the batch was placed.
+    pub fn log_start(&self) -> Option<Offset> {
+        self.ticket.log_start()
+    }
+
+    /// The time that the broker stamped on the batch; `None` where records keep the producer's.
+    pub fn log_append_time_ms(&self) -> Option<i64> {
+        self.log_append_time_ms
+    }
+
+    /// The base offset, once the batch is durable.
+    pub async fn durable(self) -> Result<Offset, AppendError> {
+        self.ticket.durable().await
+    }
+
+    /// Whether [`AppendTicket::durable`] would resolve at once.
+    pub fn is_durable(&self) -> bool {
+        self.ticket.is_durable()
+    }
+}
+
+/// What every check needs to name.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    topic: &'a Topic,
+    partition: i32,
+}
+
+impl Broker {
+    /// Checks `bytes`, which must be exactly one batch, and gives it a place. When this returns a
+    /// later append goes behind it; the ticket tells when it is durable.
+    pub fn append(
+        &self,
+        topic: &Topic,
+        partition: i32,
+        bytes: BytesMut,
+        origin: Origin,
+        permit: BytesPermit,
+    ) -> Result<AppendTicket, ProduceError> {
+        let target = Target { topic, partition };
+        self.counted(|| {
+            topic.partition(partition)?;
+            let limits = CheckLimits {
+                max_message_bytes: topic.settings().message_bytes_max,
+            };
+            let batch = check(bytes, &limits).map_err(|source| target.batch_error(source))?;
+            target.check_codec(batch.header(), origin)?;
+            self.place(target, batch, permit)
+        })
+    }
+
+    /// As [`Broker::append`], for a batch that was made here.
+    pub fn append_checked(
+        &self,
+        topic: &Topic,
+        partition: i32,
+        batch: CheckedBatch,
+        permit: BytesPermit,
+    ) -> Result<AppendTicket, ProduceError> {
+        let target = Target { topic, partition };
+        self.counted(|| {
+            let number = topic.partition(partition)?;
+            let (size_bytes, limit_bytes) = (batch.len(), topic.settings().message_bytes_max);
+            if size_bytes > limit_bytes {
+                return Err(target.batch_error(BatchError::TooLarge {
+                    size_bytes,
+                    limit_bytes,
+                }));
+            }
+            let ticket = self.place(target, batch, permit)?;
+            topic.sticky().note(number, size_bytes);
+            Ok(ticket)
+        })
+    }
+
+    fn counted(
+        &self,
+        append: impl FnOnce() -> Result<AppendTicket, ProduceError>,
+    ) -> Result<AppendTicket, ProduceError> {
+        self.counters.produce_requests.increment();
+        let outcome = append();
+        if !outcome.as_ref().is_ok_and(|ticket| ticket.placed().is_ok()) {
+            self.counters.produce_failures.increment();
+        }
+        outcome
+    }
+
+    fn place(
+        &self,
+        target: Target<'_>,
+        mut batch: CheckedBatch,
+        permit: BytesPermit,
+    ) -> Result<AppendTicket, ProduceError> {
+        let now_ms = self.clock.wall_ms();
+        target.check_transaction(batch.header())?;
+        target.check_time(batch.header(), now_ms)?;
+        let stamped = target.topic.settings().timestamp_type == TimestampType::LogAppendTime;
+        if stamped {
+            batch.stamp_log_append_time(now_ms);
+        }
+        let log = target.topic.log(target.partition)?;
+        let records = u64::from(batch.header().record_count.unsigned_abs());
+        let size_bytes = batch.len() as u64;
+        let ticket = log.append(batch, Fence::default(), permit);
+        if ticket.placed().is_ok() {
+            self.counters.messages_in.add(records);
+            self.counters.bytes_in.add(size_bytes);
+        }
+        Ok(AppendTicket {
+            ticket,
+            log_append_time_ms: stamped.then_some(now_ms),
+        })
+    }
+}
+
+impl Target<'_> {
+    fn batch_error(&self, source: BatchError) -> ProduceError {
+        ProduceError::Batch {
+            topic: self.topic.name().clone(),
+            partition: self.partition,
+            source,
+        }
+    }
+
+    fn check_codec(&self, header: &BatchHeader, origin: Origin) -> Result<(), ProduceError> {
+        let codec = header
+            .attributes
+            .codec()
+            .map_err(|source| self.batch_error(source))?;
+        if codec == Codec::Zstd && !origin.zstd_allowed {
+            let (topic, partition) = (self.topic.name().clone(), self.partition);
+            return Err(ProduceError::UnsupportedCodec {
+                topic,
+                partition,
+                codec,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_transaction(&self, header: &BatchHeader) -> Result<(), ProduceError> {
+        if header.attributes.is_transactional() {
+            let (topic, partition) = (self.topic.name().clone(), self.partition);
+            return Err(ProduceError::TransactionsNotSupported { topic, partition });
+        }
+        Ok(())
+    }
+
+    /// Time is judged by the header: the largest timestamp for the future, the first one for the
+    /// past. Records are not opened for it.
+    fn check_time(&self, header: &BatchHeader, now_ms: i64) -> Result<(), ProduceError> {
+        let (topic, partition) = (self.topic.name(), self.partition);
+        if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
+            let topic = topic.clone();
+            return Err(ProduceError::InvalidTimestampType { topic, partition });
+        }
+        let settings = self.topic.settings();
+        if settings.timestamp_type == TimestampType::LogAppendTime {
+            return Ok(());
+        }
+        let earliest_ms = now_ms.saturating_sub(settings.timestamp_before_max_ms);
+        let latest_ms = now_ms.saturating_add(settings.timestamp_after_max_ms);
+        let timed = |timestamp_ms: &i64| *timestamp_ms != NO_TIMESTAMP;
+        let late = Some(header.max_timestamp_ms)
+            .filter(timed)
+            .filter(|time| *time > latest_ms);
+        let early = Some(header.base_timestamp_ms)
+            .filter(timed)
+            .filter(|time| *time < earliest_ms);
+        let Some(timestamp_ms) = late.or(early) else {
+            return Ok(());
+        };
+        Err(ProduceError::InvalidTimestamp {
+            topic: topic.clone(),
+            partition,
+            timestamp_ms,
+            earliest_ms,
+            latest_ms,
+        })
+    }
+}
+
+/// What a producer writes that has no time.
+const NO_TIMESTAMP: i64 = -1;
