@@ -200,3 +200,6 @@ macro_rules! store_conformance_tests {
         )*)*
     };
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,13 +24,13 @@ impl Wake for Signal {
 }
 
 impl Signal {
-    fn wait(&self) {
+    fn wait(&self, patience: Duration) {
         let mut woken = self.woken.lock();
         while !*woken {
-            let waited = self.changed.wait_for(&mut woken, PATIENCE);
+            let waited = self.changed.wait_for(&mut woken, patience);
             assert!(
                 *woken || !waited.timed_out(),
-                "nobody woke the case for {PATIENCE:?}"
+                "nobody woke the case for {patience:?}"
             );
         }
         *woken = false;
@@ -39,6 +39,11 @@ impl Signal {
 
 /// Polls `case` until it is done; panics when it is stuck.
 pub fn run<T>(case: impl Future<Output = T>) -> T {
+    run_within(PATIENCE, case)
+}
+
+/// As [`run`], with its own idea of being stuck.
+pub(super) fn run_within<T>(patience: Duration, case: impl Future<Output = T>) -> T {
     let signal = Arc::new(Signal::default());
     let waker = Waker::from(Arc::clone(&signal));
     let mut context = Context::from_waker(&waker);
@@ -46,7 +51,7 @@ pub fn run<T>(case: impl Future<Output = T>) -> T {
     loop {
         match case.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            Poll::Pending => signal.wait(),
+            Poll::Pending => signal.wait(patience),
         }
     }
 }
