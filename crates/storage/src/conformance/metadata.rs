@@ -145,6 +145,10 @@ pub async fn lists_are_ordered_and_bounded(fixture: Fixture) {
         );
     }
     let node = Key::space(Space::Node);
+    assert!(
+        list(table, &node, Some(&node), 10).await.is_empty(),
+        "after the prefix itself"
+    );
     assert_eq!(
         list(table, &node, None, 10).await,
         [node],
