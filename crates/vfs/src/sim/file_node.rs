@@ -96,7 +96,6 @@ impl FileNode {
     pub(super) fn lose_memory(&mut self) {
         self.pending.clear();
         self.diverged = false;
-        self.error_sequence = 0;
         self.visible = self.durable.clone();
     }
 }

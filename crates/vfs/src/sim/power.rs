@@ -250,7 +250,6 @@ impl Disk {
                 None => {}
             }
         }
-        self.error_sequence = 0;
         self.keep_reachable();
     }
 

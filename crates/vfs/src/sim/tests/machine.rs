@@ -41,7 +41,7 @@ fn a_killed_process_loses_nothing_written_and_everything_held() {
     let removed = create(&vfs, "/removed");
     removed.write_at(b"12345", 0).expect("a write");
     vfs.remove_file(Path::new("/removed")).expect("removed");
-    let _held = vfs.lock(Path::new("/lock")).expect("a lock");
+    let held = vfs.lock(Path::new("/lock")).expect("a lock");
     let (boot, pending) = (vfs.boot_id(), vfs.pending_items());
     let owner = bytes_of(&vfs, "/lock");
     vfs.process_kill();
@@ -60,6 +60,9 @@ fn a_killed_process_loses_nothing_written_and_everything_held() {
         owner,
         "another process, another id"
     );
+    drop(held);
+    vfs.lock(Path::new("/lock"))
+        .expect_err("a dead guard lets nothing go");
     vfs.power_cut_with(&CutPolicy::DropAll);
     assert_eq!(bytes_of(&vfs, "/log"), None, "it was in memory only");
 }

@@ -104,6 +104,24 @@ fn unsynced_names_come_in_any_order_or_in_the_journals() {
 }
 
 #[test]
+fn a_journal_takes_all_names_along_with_any_directory() {
+    for (names, expected) in [
+        (NameRule::EachDirectory, &[][..]),
+        (NameRule::JournalOrder, &["/log", "/other"][..]),
+    ] {
+        let vfs = disk(names);
+        vfs.create_dir(Path::new("/other")).expect("a directory");
+        create(&vfs, "/log");
+        vfs.sync_dir(Path::new("/other")).expect("a directory sync");
+        assert_eq!(
+            names_after(&vfs, &CutPolicy::DropAll),
+            expected,
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
 fn a_removed_name_may_come_back_until_the_sync() {
     let vfs = SimVfs::new();
     drop(plant(&vfs, "/log", b"1"));
