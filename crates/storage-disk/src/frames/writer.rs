@@ -1,0 +1,132 @@
+//! The two sides of the disk: appending frames, and reading a file that may be damaged.
+//!
+//! A write that finds no room leaves the file as it was, durably: its frame must not come back
+//! after a power cut when its caller was told that nothing was written. A failed sync is final.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vfs::{File, OpenMode, Vfs, write_all_at};
+
+use super::{Frame, FrameNumber};
+use crate::error::{WriteError, failure, is_no_space};
+
+const READ_BYTES: usize = 64 * 1024;
+const SECTOR_BYTES: usize = 4096;
+
+/// The end of one file of frames.
+#[derive(Debug)]
+pub(crate) struct FrameWriter {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    next: FrameNumber,
+    end: u64,
+}
+
+impl FrameWriter {
+    /// Makes the file, which must not exist. Its name is not durable yet.
+    pub(crate) fn create(vfs: &dyn Vfs, path: &Path, generation: u32) -> io::Result<Self> {
+        let file = vfs.open(path, OpenMode::CreateNew)?;
+        let next = FrameNumber::first(generation);
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+            next,
+            end: 0,
+        })
+    }
+
+    /// The number that the next frame must carry.
+    pub(crate) fn next_number(&self) -> FrameNumber {
+        self.next
+    }
+
+    /// Bytes written.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Appends the next frame, not yet durable.
+    pub(crate) fn append(
+        &mut self,
+        kind: u8,
+        entry_count: u32,
+        body: &[u8],
+    ) -> Result<(), WriteError> {
+        let frame = Frame {
+            number: self.next,
+            kind,
+            entry_count,
+            body,
+        };
+        self.append_encoded(&frame.encode())
+    }
+
+    /// Appends the bytes of the next frame, not yet durable.
+    pub(crate) fn append_encoded(&mut self, frame: &[u8]) -> Result<(), WriteError> {
+        match write_all_at(&*self.file, frame, self.end) {
+            Ok(()) => {
+                let frame_bytes = u64::try_from(frame.len()).expect("a length fits 64 bits");
+                self.end = self
+                    .end
+                    .checked_add(frame_bytes)
+                    .expect("a file is below 2^64 bytes");
+                self.next = self.next.next();
+                Ok(())
+            }
+            Err(error) if is_no_space(&error) => {
+                self.cut_to(self.end, self.next)?;
+                Err(WriteError::NoSpace(failure("write", &self.path, &error)))
+            }
+            Err(error) => Err(WriteError::Failed(failure("write", &self.path, &error))),
+        }
+    }
+
+    /// Takes back what was appended since the file ended at `end` and the next number was `next`.
+    pub(crate) fn cut_to(&mut self, end: u64, next: FrameNumber) -> Result<(), WriteError> {
+        assert!(
+            end <= self.end && next <= self.next,
+            "a cut never extends {}",
+            self.path.display()
+        );
+        self.file
+            .set_size(end)
+            .map_err(|error| WriteError::Failed(failure("cut", &self.path, &error)))?;
+        (self.end, self.next) = (end, next);
+        self.sync()
+    }
+
+    /// Makes everything appended durable. After an error nothing more is promised on this file.
+    pub(crate) fn sync(&self) -> Result<(), WriteError> {
+        self.file
+            .sync_data()
+            .map_err(|error| WriteError::Failed(failure("sync", &self.path, &error)))
+    }
+}
+
+/// All that can be read of a file: sectors that the disk does not give are zeros, and counted.
+pub(crate) fn read_tolerant(vfs: &dyn Vfs, path: &Path) -> io::Result<(Vec<u8>, u64)> {
+    let file = vfs.open(path, OpenMode::Read)?;
+    let size_bytes = usize::try_from(file.size_bytes()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; size_bytes];
+    let mut unreadable_bytes = 0_u64;
+    for (number, chunk) in bytes.chunks_mut(READ_BYTES).enumerate() {
+        let at = position(number, READ_BYTES);
+        if vfs::read_exact_at(&*file, chunk, at).is_ok() {
+            continue;
+        }
+        for (number, sector) in chunk.chunks_mut(SECTOR_BYTES).enumerate() {
+            let at = at.saturating_add(position(number, SECTOR_BYTES));
+            if vfs::read_exact_at(&*file, sector, at).is_err() {
+                sector.fill(0);
+                unreadable_bytes = unreadable_bytes.saturating_add(position(1, sector.len()));
+            }
+        }
+    }
+    Ok((bytes, unreadable_bytes))
+}
+
+fn position(number: usize, each_bytes: usize) -> u64 {
+    u64::try_from(number.saturating_mul(each_bytes)).expect("a length fits 64 bits")
+}

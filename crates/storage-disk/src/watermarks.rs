@@ -1,0 +1,322 @@
+//! The watermark journal, `@ottla/watermarks.{n}`: how far each partition is known to be durable.
+//!
+//! An entry is written after the sync of the data it speaks of, never on the way to an
+//! acknowledgement, so whatever entry can be read is true, and a lost one only lets recovery look
+//! at more of the log. A clean frame says that everything was synced when the process ended; it
+//! counts only while it is the last thing in the newest file, and an open frame revokes it before
+//! the first append. Knows no log files: recovery decides what the entries mean.
+
+mod entry;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use storage::{PartitionId, StorageFailure};
+use vfs::{EntryKind, Vfs};
+
+use crate::directory::{OpenDiskError, at};
+use crate::error::{WriteError, failure};
+use crate::frames::{FrameWriter, Piece, Pieces, read_tolerant};
+use entry::{BOOT_ID_BYTES, CLEAN, ENTRIES, OPEN};
+
+pub use entry::{ENTRY_BYTES, Watermark};
+
+const PREFIX: &str = "watermarks.";
+/// A file is rewritten when it is larger than this, and than [`LIVE_FACTOR`] times its entries.
+const ROLL_BYTES_MIN: u64 = 1024 * 1024;
+const LIVE_FACTOR: u64 = 4;
+/// Files kept: a new one may be torn before its first entries are durable.
+const FILES_KEPT: usize = 2;
+/// Entries of one frame, but for a clean one.
+const FRAME_ENTRIES_MAX: usize = 16 * 1024;
+/// Entries that a clean frame can hold.
+const CLEAN_ENTRIES_MAX: usize = crate::frames::BODY_BYTES_MAX / ENTRY_BYTES;
+
+/// What the journal of the last process says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JournalState {
+    /// The newest entry of each partition.
+    pub watermarks: BTreeMap<PartitionId, Watermark>,
+    /// Whether the last process ended cleanly: `watermarks` is then complete, and nothing was
+    /// appended since.
+    pub is_clean: bool,
+    /// The boot in which the last process that is known of began.
+    pub boot_id: Option<[u8; BOOT_ID_BYTES]>,
+    /// Places where frames are bad, with good ones behind them, and single entries that are bad.
+    pub bad_frames: u64,
+    /// Whether the newest file ends in bytes that are no frame: an interrupted write.
+    pub is_torn: bool,
+    /// Whether there is any file.
+    pub exists: bool,
+}
+
+/// The journal of this process. Its first frame goes to a new file, so that nothing is appended
+/// behind what a crash left.
+#[derive(Debug)]
+pub struct Journal {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    writer: Option<FrameWriter>,
+    /// Of the files that exist, oldest first.
+    generations: Vec<u32>,
+    next_generation: u32,
+    watermarks: BTreeMap<PartitionId, Watermark>,
+    roll_bytes_min: u64,
+    failure: Option<StorageFailure>,
+}
+
+impl Journal {
+    /// Reads the journal in the directory `@ottla`. Writes nothing.
+    pub fn open(vfs: &Arc<dyn Vfs>, own_dir: &Path) -> Result<(Self, JournalState), OpenDiskError> {
+        let entries = vfs.read_dir(own_dir).map_err(at("read", own_dir))?;
+        let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+        let mut generations: Vec<u32> = files
+            .filter_map(|entry| generation_of(&entry.name))
+            .collect();
+        generations.sort_unstable();
+        let mut state = JournalState::default();
+        for &generation in &generations {
+            read_file(
+                &**vfs,
+                &path_of(own_dir, generation),
+                generation,
+                &mut state,
+            );
+        }
+        let next_generation = after(generations.last().copied().unwrap_or(0));
+        let journal = Self {
+            next_generation,
+            vfs: Arc::clone(vfs),
+            dir: own_dir.to_path_buf(),
+            writer: None,
+            generations,
+            watermarks: state.watermarks.clone(),
+            roll_bytes_min: ROLL_BYTES_MIN,
+            failure: None,
+        };
+        Ok((journal, state))
+    }
+
+    /// Revokes a clean mark: before the first append of this process.
+    pub fn mark_open(&mut self, boot_id: [u8; BOOT_ID_BYTES]) -> Result<(), WriteError> {
+        self.write(|journal| journal.append_and_sync(OPEN, 0, &boot_id))
+    }
+
+    /// Writes what became durable since the last call.
+    pub fn append_entries(&mut self, watermarks: &[Watermark]) -> Result<(), WriteError> {
+        self.write(|journal| {
+            for chunk in watermarks.chunks(FRAME_ENTRIES_MAX) {
+                journal.append(ENTRIES, count_of(chunk.len()), &encode_all(chunk.iter()))?;
+            }
+            // Only now: a rewrite before would hold them, and then the frames again.
+            let entries = watermarks.iter().map(|entry| (entry.partition, *entry));
+            journal.watermarks.extend(entries);
+            journal.sync()
+        })
+    }
+
+    /// Ends the journal of this process: `watermarks` are those of all partitions, and everything
+    /// they speak of was synced without error.
+    pub fn mark_clean(&mut self, watermarks: &[Watermark]) -> Result<(), WriteError> {
+        self.write(|journal| {
+            if watermarks.len() > CLEAN_ENTRIES_MAX {
+                let count = watermarks.len();
+                return Err(WriteError::NoSpace(StorageFailure::new(format!(
+                    "a clean mark holds {CLEAN_ENTRIES_MAX} partitions at most, not {count}"
+                ))));
+            }
+            journal.watermarks.clear();
+            journal
+                .watermarks
+                .extend(watermarks.iter().map(|entry| (entry.partition, *entry)));
+            let count = count_of(watermarks.len());
+            journal.append_and_sync(CLEAN, count, &encode_all(watermarks.iter()))
+        })
+    }
+
+    /// Lets go of partitions that are no more: the next rewrite leaves them out.
+    pub fn retain(&mut self, mut keep: impl FnMut(PartitionId) -> bool) {
+        self.watermarks.retain(|partition, _| keep(*partition));
+    }
+
+    /// Runs a write; after one that failed there are no more.
+    fn write(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        if let Some(failure) = &self.failure {
+            return Err(WriteError::Failed(failure.clone()));
+        }
+        let written = run(self);
+        if let Err(WriteError::Failed(failure)) = &written {
+            self.failure = Some(failure.clone());
+        }
+        written
+    }
+
+    fn append_and_sync(&mut self, kind: u8, count: u32, body: &[u8]) -> Result<(), WriteError> {
+        self.append(kind, count, body)?;
+        self.sync()
+    }
+
+    fn append(&mut self, kind: u8, count: u32, body: &[u8]) -> Result<(), WriteError> {
+        let roll_at_bytes = self.roll_at_bytes();
+        match &mut self.writer {
+            Some(writer) if writer.size_bytes() <= roll_at_bytes => {
+                writer.append(kind, count, body)
+            }
+            _ => self.roll()?.append(kind, count, body),
+        }
+    }
+
+    fn sync(&self) -> Result<(), WriteError> {
+        self.writer.as_ref().map_or(Ok(()), FrameWriter::sync)
+    }
+
+    fn roll_at_bytes(&self) -> u64 {
+        let live_bytes = self.watermarks.len().saturating_mul(ENTRY_BYTES);
+        let live_bytes = u64::try_from(live_bytes).expect("a length fits 64 bits");
+        live_bytes
+            .saturating_mul(LIVE_FACTOR)
+            .max(self.roll_bytes_min)
+    }
+
+    /// Begins the next file with all that is known, and removes those that are too old.
+    fn roll(&mut self) -> Result<&mut FrameWriter, WriteError> {
+        let generation = self.next_generation;
+        self.next_generation = after(generation);
+        let path = path_of(&self.dir, generation);
+        let writer = self.begin(&path, generation).inspect_err(|_| {
+            // Gives a full disk its space back. What comes back of it is true, though old.
+            let _ = self.vfs.remove_file(&path);
+        })?;
+        self.generations.push(generation);
+        while self.generations.len() > FILES_KEPT {
+            let old = path_of(&self.dir, self.generations.remove(0));
+            // One that stays is only wasted space: what is older never overrules.
+            if let Err(error) = self.vfs.remove_file(&old) {
+                tracing::warn!(file = %old.display(), %error, "cannot remove");
+            }
+        }
+        Ok(self.writer.insert(writer))
+    }
+
+    fn begin(&self, path: &Path, generation: u32) -> Result<FrameWriter, WriteError> {
+        let mut writer = FrameWriter::create(&*self.vfs, path, generation)
+            .map_err(|error| WriteError::sort("create", path, &error))?;
+        let known: Vec<&Watermark> = self.watermarks.values().collect();
+        for chunk in known.chunks(FRAME_ENTRIES_MAX) {
+            let body = encode_all(chunk.iter().copied());
+            writer.append(ENTRIES, count_of(chunk.len()), &body)?;
+        }
+        writer.sync()?;
+        self.vfs
+            .sync_dir(&self.dir)
+            .map_err(|error| WriteError::Failed(failure("sync", &self.dir, &error)))?;
+        Ok(writer)
+    }
+}
+
+fn read_file(vfs: &dyn Vfs, path: &Path, generation: u32, state: &mut JournalState) {
+    state.exists = true;
+    state.is_clean = false;
+    state.is_torn = false;
+    let bytes = match read_tolerant(vfs, path) {
+        Ok((bytes, _)) => bytes,
+        Err(error) => {
+            tracing::error!(file = %path.display(), %error, "cannot read; recovery looks at more");
+            state.bad_frames = state.bad_frames.saturating_add(1);
+            return;
+        }
+    };
+    for piece in Pieces::new(generation, &[&bytes]) {
+        state.is_clean = false;
+        match piece {
+            Piece::Gap { is_tail: true, .. } => state.is_torn = true,
+            Piece::Gap { is_tail: false, .. } => {
+                state.bad_frames = state.bad_frames.saturating_add(1);
+            }
+            Piece::Frame { frame, .. } => match frame.kind {
+                ENTRIES => {
+                    state.take_entries(frame.body, frame.entry_count);
+                }
+                CLEAN => state.is_clean = state.take_clean(frame.body, frame.entry_count),
+                OPEN if frame.body.len() == BOOT_ID_BYTES => {
+                    state.boot_id = frame.body.try_into().ok();
+                }
+                _ => state.bad_frames = state.bad_frames.saturating_add(1),
+            },
+        }
+    }
+}
+
+impl JournalState {
+    /// Takes the good entries of a body; whether all are.
+    fn take_entries(&mut self, body: &[u8], count: u32) -> bool {
+        let bad_before = self.bad_frames;
+        let mut entries = 0_u32;
+        for bytes in body.chunks(ENTRY_BYTES) {
+            entries = entries.saturating_add(1);
+            match Watermark::decode(bytes) {
+                Some(entry) => self.take(entry),
+                None => self.bad_frames = self.bad_frames.saturating_add(1),
+            }
+        }
+        entries == count && self.bad_frames == bad_before
+    }
+
+    /// A file that was given up for want of room may come back after a power cut, newer by name
+    /// and older by content. Ends never move back, so the larger is the newer.
+    fn take(&mut self, entry: Watermark) {
+        let age = |entry: &Watermark| (entry.durable_end, entry.log_start);
+        let known = self.watermarks.entry(entry.partition).or_insert(entry);
+        if age(&entry) >= age(known) {
+            *known = entry;
+        }
+    }
+
+    /// Takes the entries of a clean frame; whether they are whole. They are all there are then.
+    fn take_clean(&mut self, body: &[u8], count: u32) -> bool {
+        let known = std::mem::take(&mut self.watermarks);
+        let is_whole = self.take_entries(body, count);
+        if !is_whole {
+            for entry in known.into_values() {
+                self.take(entry);
+            }
+        }
+        is_whole
+    }
+}
+
+/// The generation from the name of a file, `watermarks.{n}`.
+pub(crate) fn generation_of(name: &str) -> Option<u32> {
+    let number = name.strip_prefix(PREFIX)?;
+    let generation: u32 = number.parse().ok()?;
+    (generation > 0 && generation.to_string() == number).then_some(generation)
+}
+
+fn after(generation: u32) -> u32 {
+    generation
+        .checked_add(1)
+        .expect("2^32 rewrites take centuries")
+}
+
+fn path_of(dir: &Path, generation: u32) -> PathBuf {
+    dir.join(format!("{PREFIX}{generation}"))
+}
+
+fn count_of(entries: usize) -> u32 {
+    u32::try_from(entries).expect("bounded by the size of a frame")
+}
+
+fn encode_all<'a>(entries: impl Iterator<Item = &'a Watermark>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for entry in entries {
+        entry.encode(&mut body);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! One entry of the watermark journal, 72 bytes. docs/formats.md draws it.
+
+use bytes::{Buf, BufMut};
+use records::Offset;
+use records::checksum::crc32c;
+use storage::{PartitionId, TopicId};
+
+/// Frames of entries.
+pub(super) const ENTRIES: u8 = 1;
+/// The last frame of a process that ended cleanly: entries of all partitions.
+pub(super) const CLEAN: u8 = 2;
+/// The frame before the first append of a process: its boot id.
+pub(super) const OPEN: u8 = 3;
+
+/// Bytes of a boot id.
+pub(super) const BOOT_ID_BYTES: usize = 16;
+/// Bytes of an entry.
+pub const ENTRY_BYTES: usize = 72;
+
+const CHECKED_BYTES: usize = ENTRY_BYTES - size_of::<u32>();
+
+/// What is known to be durable of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermark {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The leader epoch of its last batch.
+    pub leader_epoch: i32,
+    /// Below this everything is durable.
+    pub durable_end: Offset,
+    /// The first offset kept.
+    pub log_start: Offset,
+    /// The base offset of the segment that holds the durable end.
+    pub segment_base: Offset,
+    /// Below this gaps between offsets are legal, above it continuity is strict.
+    pub cleaned_to: Offset,
+    /// Where the durable end is in its segment.
+    pub position: u32,
+    /// Where the span that was open then begins.
+    pub span_start: u32,
+    /// CRC-32C of the bytes from `span_start` to `position`; 0 where no spans are kept.
+    pub span_crc: u32,
+}
+
+impl Watermark {
+    /// Appends the entry to a body.
+    pub(super) fn encode(&self, body: &mut Vec<u8>) {
+        let start = body.len();
+        body.put_slice(&self.partition.topic.0);
+        body.put_u32(self.partition.partition);
+        body.put_i32(self.leader_epoch);
+        body.put_i64(self.durable_end.get());
+        body.put_i64(self.log_start.get());
+        body.put_i64(self.segment_base.get());
+        body.put_i64(self.cleaned_to.get());
+        body.put_u32(self.position);
+        body.put_u32(self.span_start);
+        body.put_u32(self.span_crc);
+        let crc = crc32c(body.get(start..).expect("starts within"));
+        body.put_u32(crc);
+        assert_eq!(
+            body.len().checked_sub(start),
+            Some(ENTRY_BYTES),
+            "an entry has its size"
+        );
+    }
+
+    /// The entry in exactly these bytes, if they are what was written.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (mut fields, mut crc) = bytes.split_at_checked(CHECKED_BYTES)?;
+        if bytes.len() != ENTRY_BYTES || crc.get_u32() != crc32c(fields) {
+            return None;
+        }
+        let mut topic = [0; 16];
+        fields.copy_to_slice(&mut topic);
+        let partition = PartitionId {
+            topic: TopicId(topic),
+            partition: fields.get_u32(),
+        };
+        let leader_epoch = fields.get_i32();
+        let mut offset = || {
+            Some(fields.get_i64())
+                .filter(|offset| *offset >= 0)
+                .map(Offset::new)
+        };
+        Some(Self {
+            partition,
+            leader_epoch,
+            durable_end: offset()?,
+            log_start: offset()?,
+            segment_base: offset()?,
+            cleaned_to: offset()?,
+            position: fields.get_u32(),
+            span_start: fields.get_u32(),
+            span_crc: fields.get_u32(),
+        })
+    }
+}
