@@ -4,7 +4,7 @@
 //! the contract. [`store_conformance_tests!`](crate::store_conformance_tests) makes a `#[test]` of
 //! each:
 //!
-//! ```ignore
+//! ```text
 //! fn fixture() -> storage::conformance::Fixture { … }
 //! storage::store_conformance_tests!(fixture);
 //! ```
