@@ -25,7 +25,7 @@ pub(super) struct Broker {
     pub(super) address: String,
     process: Option<Child>,
     /// Removed with the broker.
-    _data: Option<TempDir>,
+    data: Option<TempDir>,
 }
 
 impl Broker {
@@ -36,9 +36,14 @@ impl Broker {
             Target::Running(address) => Ok(Self {
                 address: address.clone(),
                 process: None,
-                _data: None,
+                data: None,
             }),
         }
+    }
+
+    /// The data directory, unless the broker was not started here.
+    pub(super) fn data_folder(&self) -> Option<PathBuf> {
+        self.data.as_ref().map(|folder| folder.path().join("data"))
     }
 
     /// Ends the broker; the same as dropping it.
@@ -101,7 +106,7 @@ fn start_ottla(places: &Places) -> Result<Broker, String> {
     let broker = Broker {
         address,
         process: Some(child),
-        _data: Some(data),
+        data: Some(data),
     };
     if port.is_err() {
         return Err("ottla ended or printed no address".to_owned());
@@ -178,7 +183,7 @@ fn start_kafka(places: &Places) -> Result<Broker, String> {
     await_answer(Broker {
         address,
         process: Some(child),
-        _data: Some(data),
+        data: Some(data),
     })
 }
 

@@ -88,7 +88,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 /// Runs one client against a fresh broker; true if it printed what was expected.
 fn run_client(places: &Places, options: &Options, client: &Client) -> Result<bool, String> {
     let broker = Broker::start(places, &options.target)?;
-    let command = (client.command)(places, &broker.address, options.scenario.as_deref());
+    let mut command = (client.command)(places, &broker.address, options.scenario.as_deref());
+    if let Some(folder) = broker.data_folder() {
+        command.env("DATA_DIR", folder);
+    }
     let run = process::capture(command, client.time_limit)?;
     let where_it_ran = options.target.name();
     eprintln!("{} on {where_it_ran}: {:.1} s", client.name, run.seconds);
