@@ -122,27 +122,31 @@ fn field(value: &Value) -> Result<Field, String> {
             Some(tag.ok_or_else(|| format!("{name}: bad tag"))?)
         }
     };
+    let nullable = versions(value, "nullableVersions")?;
+    // Records have no default in the schemas; Kafka's is null.
+    let default = match value.get("default") {
+        None if kind == Type::Records && !nullable.is_empty() => Some("null".to_owned()),
+        None => None,
+        Some(default) => spell_default(default)?,
+    };
     Ok(Field {
-        default: default(&kind, value.get("default"))?,
         versions: versions(value, "versions")?,
-        nullable: versions(value, "nullableVersions")?,
         tagged: versions(value, "taggedVersions")?,
         ignorable: value["ignorable"].as_bool().unwrap_or(false),
         fields: fields(&value["fields"])?,
         name,
         kind,
+        nullable,
         tag,
+        default,
     })
 }
 
 /// One spelling per default: absent for the default of the type, numbers in decimal.
-fn default(kind: &Type, value: Option<&Value>) -> Result<Option<String>, String> {
-    let written = match value {
-        None if *kind == Type::Records => "null".to_owned(),
-        None => return Ok(None),
-        Some(Value::String(written)) => written.clone(),
-        Some(other) => other.to_string(),
-    };
+fn spell_default(value: &Value) -> Result<Option<String>, String> {
+    let written = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
     if matches!(written.as_str(), "" | "0" | "false") {
         return Ok(None);
     }

@@ -7,8 +7,10 @@ mod emit;
 mod facts;
 mod jar;
 mod rust;
+#[cfg(test)]
+mod tests;
 
-use crate::Outcome;
+use crate::{Outcome, root};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,9 +35,9 @@ const APIS: &[&str] = &[
 
 /// Runs the command.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let facts_path = root.join("crates/kafka-wire/schema/messages.txt");
-    let messages = root.join("crates/kafka-wire/src/messages");
+    let root = root();
+    let facts_path = facts_path(&root);
+    let messages = messages_folder(&root);
     match arguments {
         [] => write_all(&messages, &generate(&root, &facts_path)?),
         [flag] if flag == "--check" => check(&messages, &generate(&root, &facts_path)?),
@@ -47,6 +49,14 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             "codegen takes --check or --from-jar, not {other:?}"
         )),
     }
+}
+
+fn facts_path(root: &Path) -> PathBuf {
+    root.join("crates/kafka-wire/schema/messages.txt")
+}
+
+fn messages_folder(root: &Path) -> PathBuf {
+    root.join("crates/kafka-wire/src/messages")
 }
 
 fn refresh_facts(root: &Path, facts_path: &Path) -> Outcome {

@@ -97,7 +97,7 @@ pub(super) fn is_option(field: &Field, context: Versions) -> bool {
 /// The default as Rust source.
 pub(super) fn default_value(field: &Field, option: bool, type_name: &str) -> String {
     let bare = match (&field.kind, field.default.as_deref()) {
-        (_, Some("null")) => return "None".to_owned(),
+        (_, Some("null")) if option => return "None".to_owned(),
         (Type::Bool, default) => default.unwrap_or("false").to_owned(),
         (Type::Uuid, _) => "Uuid::ZERO".to_owned(),
         (Type::String, _) => "WireString::default()".to_owned(),
@@ -116,18 +116,16 @@ pub(super) fn default_value(field: &Field, option: bool, type_name: &str) -> Str
 
 /// Whether Rust's `Default` of the type is the schema's default.
 pub(super) fn default_is_derived(field: &Field, option: bool) -> bool {
-    if option {
-        field.default.as_deref() == Some("null")
-    } else {
-        field.default.is_none()
-    }
+    // A field may be null only in versions that are gone; then null is no default any more.
+    let null = field.default.as_deref() == Some("null");
+    null || (!option && field.default.is_none())
 }
 
 /// An expression that is true when the field does not have its default.
 pub(super) fn differs(field: &Field, option: bool, type_name: &str) -> String {
     let place = format!("self.{}", snake_case(&field.name));
     match (&field.kind, field.default.as_deref()) {
-        (_, Some("null")) => format!("{place}.is_some()"),
+        (_, Some("null")) if option => format!("{place}.is_some()"),
         (Type::Struct(_), _) if option => {
             format!("{place}.as_ref().is_none_or(|value| *value != {type_name}::default())")
         }

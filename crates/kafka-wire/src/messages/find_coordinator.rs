@@ -3,7 +3,7 @@
 //! Do not edit; change the facts or the generator.
 
 #![allow(clippy::semicolon_if_nothing_returned, clippy::too_many_lines, reason = "generated")]
-#![allow(clippy::unnecessary_wraps, reason = "generated")]
+#![allow(clippy::struct_field_names, clippy::unnecessary_wraps, reason = "generated")]
 
 use crate::{DecodeError, EncodeError, InField, Message, Reader, Request, WireString, Writer};
 
