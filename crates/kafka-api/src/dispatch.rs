@@ -1,0 +1,221 @@
+//! THE table: which APIs exist, in which versions, and who answers them.
+//!
+//! Dispatch and the ApiVersions response come from it, so nothing can be advertised that has no
+//! handler. An API is added by one line.
+
+use bytes::BytesMut;
+use futures_util::future::BoxFuture;
+use kafka_wire::messages::{
+    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest, FetchRequest,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest,
+};
+use kafka_wire::{
+    DecodeError, EncodeError, HeaderError, Message, Reader, Request, RequestHeader, Response,
+    ResponseHeader, ResponseWriter,
+};
+use storage::{BytesPermit, Chunk};
+
+use crate::{
+    Context, api_versions, create_partitions, create_topics, delete_topics, describe_cluster,
+    describe_configs, describe_topic_partitions, fetch, init_producer_id, list_offsets, metadata,
+    offset_for_leader_epoch, produce,
+};
+
+/// One API.
+pub(crate) struct Entry {
+    pub(crate) key: i16,
+    pub(crate) name: &'static str,
+    /// The oldest version that is advertised; below `min` every request is refused all the same.
+    pub(crate) advertised_min: i16,
+    pub(crate) min: i16,
+    pub(crate) max: i16,
+    /// Whether the next request may begin before this one is answered. Kafka answers one after the
+    /// other; a produce that has its place in the log cannot be told apart from one answered.
+    pub(crate) overlaps: bool,
+    handler: fn(Call) -> Result<Answer, Close>,
+}
+
+/// All of them, by key.
+pub(crate) static TABLE: &[Entry] = &[
+    // The answers of versions 0 to 2 are refused; without them in the list, librdkafka before
+    // 2.11.1 takes the broker for one that knows no compression (KAFKA-18659).
+    Entry {
+        advertised_min: 0,
+        overlaps: true,
+        ..entry::<ProduceRequest>(produce::handle)
+    },
+    entry::<FetchRequest>(fetch::handle),
+    entry::<ListOffsetsRequest>(|call| ordinary(call, list_offsets::handle)),
+    entry::<MetadataRequest>(|call| ordinary(call, metadata::handle)),
+    entry::<ApiVersionsRequest>(|call| ordinary(call, api_versions::handle)),
+    entry::<CreateTopicsRequest>(|call| ordinary(call, create_topics::handle)),
+    entry::<DeleteTopicsRequest>(|call| ordinary(call, delete_topics::handle)),
+    entry::<InitProducerIdRequest>(|call| ordinary(call, init_producer_id::handle)),
+    entry::<OffsetForLeaderEpochRequest>(|call| ordinary(call, offset_for_leader_epoch::handle)),
+    entry::<DescribeConfigsRequest>(|call| ordinary(call, describe_configs::handle)),
+    entry::<CreatePartitionsRequest>(|call| ordinary(call, create_partitions::handle)),
+    entry::<DescribeClusterRequest>(|call| ordinary(call, describe_cluster::handle)),
+    entry::<DescribeTopicPartitionsRequest>(|call| {
+        ordinary(call, describe_topic_partitions::handle)
+    }),
+];
+
+/// A request on its way to a handler.
+pub(crate) struct Call {
+    pub(crate) context: Context,
+    pub(crate) correlation_id: i32,
+    /// The whole frame without its length.
+    pub(crate) frame: BytesMut,
+    /// Where the body begins.
+    pub(crate) body_at: usize,
+    /// The share of the byte budget that the frame holds.
+    pub(crate) permit: BytesPermit,
+}
+
+/// An answer that may take a while; `None`: the request gets no response.
+pub(crate) type Answer = BoxFuture<'static, Result<Option<Response<Chunk>>, Close>>;
+
+/// Why a connection is closed by us.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Close {
+    /// The header cannot be read, or names an API that nobody knows.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
+    /// The API is known but not served.
+    #[error("API {name} is not supported")]
+    UnsupportedApi {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The version is outside the window.
+    #[error("{name} version {version} is not supported, {min} to {max} are")]
+    UnsupportedVersion {
+        /// The API.
+        name: &'static str,
+        /// The version asked for.
+        version: i16,
+        /// The oldest that is served.
+        min: i16,
+        /// The newest that is served.
+        max: i16,
+    },
+    /// The body cannot be read.
+    #[error("malformed {name} version {version}: {error}")]
+    Malformed {
+        /// The API.
+        name: &'static str,
+        /// The version.
+        version: i16,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// A response could not be written in the request's version: a fault of ours.
+    #[error("cannot answer: {0}")]
+    Encode(#[from] EncodeError),
+    /// A produce without acknowledgement failed; there is no other way to tell.
+    #[error("a produce under acks=0 failed: {0}")]
+    UnacknowledgedFailure(String),
+}
+
+/// Whether the request in `frame` may overlap with the one after it.
+pub(crate) fn overlaps(frame: &[u8]) -> bool {
+    let key = frame.first_chunk::<2>().map(|key| i16::from_be_bytes(*key));
+    TABLE
+        .iter()
+        .any(|entry| Some(entry.key) == key && entry.overlaps)
+}
+
+/// Finds the handler of a frame and starts it.
+pub(crate) fn dispatch(
+    mut context: Context,
+    frame: BytesMut,
+    permit: BytesPermit,
+) -> Result<Answer, Close> {
+    let (header, body_at) = RequestHeader::parse(&frame)?;
+    let (key, version, correlation_id) =
+        (header.api_key, header.api_version, header.correlation_id);
+    context.version = version;
+    if context.client_id.as_deref() != header.client_id {
+        context.client_id = header.client_id.map(Into::into);
+    }
+    let Some(entry) = TABLE.iter().find(|entry| entry.key == key) else {
+        let name = kafka_wire::api(key).map_or("unknown", |api| api.name);
+        return Err(Close::UnsupportedApi { name });
+    };
+    if !(entry.min..=entry.max).contains(&version) {
+        if key == ApiVersionsRequest::KEY {
+            // KIP-511: the client learns the versions from a version-0 answer and asks again.
+            return Ok(api_versions::unsupported_version(correlation_id));
+        }
+        let Entry { name, min, max, .. } = *entry;
+        return Err(Close::UnsupportedVersion {
+            name,
+            version,
+            min,
+            max,
+        });
+    }
+    (entry.handler)(Call {
+        context,
+        correlation_id,
+        frame,
+        body_at,
+        permit,
+    })
+}
+
+/// Runs an ordinary API: decode, handle, encode.
+fn ordinary<R, F>(call: Call, handler: impl FnOnce(Context, R) -> F) -> Result<Answer, Close>
+where
+    R: Request,
+    F: Future<Output = R::Response> + Send + 'static,
+{
+    let Call {
+        context,
+        correlation_id,
+        frame,
+        body_at,
+        permit,
+    } = call;
+    let version = context.version;
+    let malformed = |error| Close::Malformed {
+        name: R::NAME,
+        version,
+        error,
+    };
+    let mut reader = Reader::at(frame.freeze(), body_at);
+    let request = R::decode(&mut reader, version).map_err(malformed)?;
+    reader.finish().map_err(malformed)?;
+    let handling = handler(context, request);
+    Ok(Box::pin(async move {
+        let response = handling.await;
+        drop(permit);
+        encode(&response, R::KEY, version, correlation_id).map(Some)
+    }))
+}
+
+/// A response of which nothing is kept elsewhere.
+pub(crate) fn encode<M: Message>(
+    response: &M,
+    key: i16,
+    version: i16,
+    correlation_id: i32,
+) -> Result<Response<Chunk>, Close> {
+    let mut writer = ResponseWriter::new(ResponseHeader { correlation_id }, key, version);
+    response.encode(writer.writer(), version)?;
+    Ok(writer.finish()?)
+}
+
+const fn entry<R: Request>(handler: fn(Call) -> Result<Answer, Close>) -> Entry {
+    Entry {
+        key: R::KEY,
+        name: R::NAME,
+        advertised_min: R::MIN_VERSION,
+        min: R::MIN_VERSION,
+        max: R::MAX_VERSION,
+        overlaps: false,
+        handler,
+    }
+}

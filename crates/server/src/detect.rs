@@ -1,0 +1,86 @@
+//! Tells the protocols of the one port apart by the first bytes.
+//!
+//! A Kafka request begins with a length below 336 MiB, so its first byte is 0x00 to 0x14. A TLS
+//! record begins with 0x16. HTTP/2 begins with its preface, HTTP/1.1 with a method in capitals.
+//! Anything else is none of ours. The bytes read are handed on, never lost.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+
+/// How long a peer may say nothing, or too little, before the connection is closed.
+pub const FIRST_BYTES_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The largest first byte of a Kafka request; `socket.request.max.bytes` stays below it.
+const KAFKA_FIRST_BYTE_MAX: u8 = 0x14;
+
+/// What the other side speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Kafka's length-prefixed requests.
+    Kafka,
+    /// A TLS ClientHello.
+    Tls,
+    /// HTTP/2 with prior knowledge: gRPC.
+    Http2,
+    /// HTTP/1.1.
+    Http1,
+    /// None of them.
+    Unknown,
+}
+
+/// What `first` bytes mean; `None` when they are too few to tell.
+pub fn classify(first: &[u8]) -> Option<Protocol> {
+    match first.first()? {
+        0..=KAFKA_FIRST_BYTE_MAX => Some(Protocol::Kafka),
+        0x16 => Some(Protocol::Tls),
+        b'P' => match first {
+            [_, b'R', b'I', ..] => Some(Protocol::Http2),
+            [_] | [_, b'R'] => None,
+            _ => Some(Protocol::Http1),
+        },
+        b'A'..=b'Z' => Some(Protocol::Http1),
+        _ => Some(Protocol::Unknown),
+    }
+}
+
+/// Why a connection ended before its protocol was known.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// Nothing, or not enough, came in time.
+    #[error("no request within {} s", FIRST_BYTES_DEADLINE.as_secs())]
+    Deadline,
+    /// The peer closed or the socket failed.
+    #[error("the peer left: {0}")]
+    Left(std::io::Error),
+}
+
+/// Reads until the protocol is known. The bytes read so far come with it.
+pub async fn detect<S>(stream: &mut S) -> Result<(Protocol, BytesMut), DetectError>
+where
+    S: tokio::io::AsyncRead + Unpin,
+{
+    let mut first = BytesMut::with_capacity(4096);
+    let reading = async {
+        loop {
+            let received = stream
+                .read_buf(&mut first)
+                .await
+                .map_err(DetectError::Left)?;
+            if received == 0 {
+                return Err(DetectError::Left(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+            if let Some(protocol) = classify(&first) {
+                return Ok(protocol);
+            }
+        }
+    };
+    match tokio::time::timeout(FIRST_BYTES_DEADLINE, reading).await {
+        Ok(detected) => detected.map(|protocol| (protocol, first)),
+        Err(_elapsed) => Err(DetectError::Deadline),
+    }
+}
+
+#[cfg(test)]
+mod tests;
