@@ -54,3 +54,6 @@ impl fmt::Display for Offset {
         self.0.fmt(formatter)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,6 @@ const EXPANSION_MAX: usize = 255;
 pub(super) struct Unlz4<'a> {
     rest: &'a [u8],
     frame: Option<Frame>,
-    frames_seen: bool,
 }
 
 /// A frame between its head and its end mark.
@@ -62,7 +61,6 @@ impl<'a> Unlz4<'a> {
         Self {
             rest: body,
             frame: None,
-            frames_seen: false,
         }
     }
 }
@@ -70,11 +68,10 @@ impl<'a> Unlz4<'a> {
 impl Decompress for Unlz4<'_> {
     fn fill(&mut self, out: &mut Vec<u8>, budget: &mut DecodeBudget) -> Result<bool, BatchError> {
         let Some(frame) = &mut self.frame else {
-            if self.rest.is_empty() && self.frames_seen {
+            if self.rest.is_empty() {
                 return Ok(false);
             }
             self.frame = Some(Frame::open(&mut self.rest)?);
-            self.frames_seen = true;
             return Ok(true);
         };
         if !frame.next_block(&mut self.rest, out, budget)? {

@@ -189,7 +189,8 @@ fn parts_in_a_row_are_one_stream() {
     // gzip members, Xerial heads, LZ4 frames, Zstandard frames.
     let (first, second) = (sample(1000), sample(70_000));
     for codec in packed_codecs() {
-        let packed = [pack(codec, &first), pack(codec, &second)].concat();
+        let parts = [&first[..], &[], &[], &second, &[]].map(|part| pack(codec, part));
+        let packed = parts.concat();
         let whole = [&first[..], &second].concat();
         assert_eq!(unpack(codec, &packed, PLENTY), Ok(whole), "{codec}");
     }
@@ -313,6 +314,22 @@ mod lz4_tests {
         }
     }
 
+    /// Blocks shorter than the window, each copying from several before it.
+    #[test]
+    fn linked_blocks_that_are_short_are_read() {
+        let body = sample(200_000);
+        let info = FrameInfo::new()
+            .block_mode(BlockMode::Linked)
+            .block_size(BlockSize::Max64KB);
+        let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+        for piece in body.chunks(7_001) {
+            encoder.write_all(piece).unwrap();
+            encoder.flush().unwrap();
+        }
+        let packed = encoder.finish().unwrap();
+        assert_eq!(unpack(Codec::Lz4, &packed, PLENTY), Ok(body));
+    }
+
     #[test]
     fn what_we_write_begins_as_what_java_writes() {
         // Magic, version 1 with independent blocks, 64 KiB, and the right checksum of the two.
@@ -381,6 +398,16 @@ mod lz4_tests {
                 matches!(got, Err(BatchError::BadCompression { .. })),
                 "{what}: {got:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_wrong_content_size_is_an_error() {
+        for (content_bytes, good) in [(0, false), (1, true), (2, false)] {
+            let described = [0x68, 0x40, content_bytes, 0, 0, 0, 0, 0, 0, 0];
+            let body = [&[1, 0, 0, 0x80][..], b"x", &[0; 4]].concat();
+            let got = unpack(Codec::Lz4, &[head(&described), body].concat(), PLENTY);
+            assert_eq!(got.is_ok(), good, "{content_bytes}: {got:?}");
         }
     }
 
