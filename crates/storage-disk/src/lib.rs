@@ -14,18 +14,50 @@ use std::sync::Arc;
 
 use storage::StorageFailure;
 
+mod context;
 pub mod directory;
+mod epoch_file;
 mod error;
+mod files;
+mod flush;
 pub mod frames;
 #[cfg(test)]
 mod golden;
+mod health;
+mod index;
+mod index_cache;
+mod listing;
+mod log;
+mod maintenance;
 pub mod metadata;
+pub mod offline;
+mod open;
+mod options;
+mod paths;
+mod pool;
+mod position;
+mod producer_snapshot;
+mod recovery;
+mod rewrite;
+mod segment;
+mod segment_index;
+mod space;
+mod store;
+#[cfg(test)]
+mod tests;
+mod time_index;
 pub mod topic_meta;
+mod walk;
 pub mod watermarks;
+mod window;
 
 pub use directory::{DataDirectory, OpenDiskError};
 pub use error::WriteError;
 pub use metadata::DiskMetadata;
+pub use open::{Disk, open};
+pub use options::{DiskOptions, Durability, UnknownDurability};
+pub use recovery::{Label, RecoveryReport};
+pub use store::DiskStore;
 
 /// Called when durability is lost for good: the process must end, with this as the reason.
 pub type Fatal = Arc<dyn Fn(&StorageFailure) + Send + Sync>;

@@ -1,0 +1,101 @@
+//! What all logs of one data directory share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use clock::Clock;
+use storage::StorageFailure;
+use vfs::Vfs;
+
+use crate::files::OpenFiles;
+use crate::flush::Flusher;
+use crate::health::Health;
+use crate::index_cache::IndexCache;
+use crate::maintenance::Upkeep;
+use crate::options::{DiskOptions, Durability};
+use crate::pool::Pool;
+use crate::space::Space;
+
+/// Threads that read what is not in memory.
+const COLD_READERS: usize = 4;
+/// A round begins when this share of the open files waits for a sync.
+const DIRTY_SHARE: usize = 4;
+
+/// Shared by everything below one data directory.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) durability: Durability,
+    /// The epoch of this start of the node: every append carries it.
+    pub(crate) leader_epoch: i32,
+    pub(crate) health: Arc<Health>,
+    pub(crate) space: Space,
+    pub(crate) files: OpenFiles,
+    pub(crate) indexes: IndexCache,
+    pub(crate) flusher: Flusher,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) cold: Pool,
+    log_numbers: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// Whether work runs on threads of its own, or where a test asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Workers {
+    Threads,
+    #[cfg(test)]
+    Manual,
+}
+
+impl Context {
+    pub(crate) fn new(
+        vfs: Arc<dyn Vfs>,
+        clock: Arc<dyn Clock>,
+        options: &DiskOptions,
+        (leader_epoch, workers): (i32, Workers),
+        health: Arc<Health>,
+    ) -> Self {
+        let threads = workers == Workers::Threads;
+        let data_dir = options.data_dir.clone();
+        let dirty_max = options.open_files_max.div_ceil(DIRTY_SHARE).max(1);
+        Self {
+            space: Space::new(Arc::clone(&vfs), data_dir, options.min_free_bytes),
+            vfs,
+            clock,
+            durability: options.durability,
+            leader_epoch,
+            health,
+            files: OpenFiles::new(options.open_files_max),
+            indexes: IndexCache::default(),
+            flusher: Flusher::new(options.durability, dirty_max, threads),
+            upkeep: Upkeep::default(),
+            cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
+            log_numbers: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// A number that no other log of this process has.
+    pub(crate) fn next_log_number(&self) -> u64 {
+        self.log_numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// From here on nothing is accepted.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether appends can be accepted at all.
+    pub(crate) fn accepts(&self) -> Result<(), StorageFailure> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StorageFailure::new("the data directory was closed"));
+        }
+        self.health.check()
+    }
+
+    /// Whether records are visible only once they are synced.
+    pub(crate) fn syncs_first(&self) -> bool {
+        self.durability == Durability::Fsync
+    }
+}

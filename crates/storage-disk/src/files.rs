@@ -1,0 +1,134 @@
+//! The files of records that are held open: a bounded set, the least used go first.
+//!
+//! A file with bytes that are not synced is also held by the flusher, so closing one here never
+//! loses the descriptor that a failed writeback would be reported to. A file is named by the
+//! number of its log, never by a path: a topic that takes a removed one's name gets new numbers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use records::Offset;
+use vfs::File;
+
+/// One file of records: the number of its log, and the base offset of its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileKey {
+    pub(crate) log: u64,
+    pub(crate) base: Offset,
+}
+
+/// Open files, up to a number of them.
+#[derive(Debug)]
+pub(crate) struct OpenFiles {
+    held: Mutex<Held>,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    places: HashMap<FileKey, usize>,
+    slots: Vec<Slot>,
+    /// Where the search for a file to close goes on: each used file gets a second chance.
+    hand: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: FileKey,
+    file: Arc<dyn File>,
+    used: bool,
+}
+
+impl OpenFiles {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            held: Mutex::default(),
+            capacity: capacity.max(1),
+        }
+    }
+
+    /// The file, if it is open.
+    pub(crate) fn get(&self, key: FileKey) -> Option<Arc<dyn File>> {
+        let mut held = self.held.lock();
+        let place = *held.places.get(&key)?;
+        let slot = held.slots.get_mut(place)?;
+        slot.used = true;
+        Some(Arc::clone(&slot.file))
+    }
+
+    /// Keeps a file that was just opened.
+    pub(crate) fn insert(&self, key: FileKey, file: &Arc<dyn File>) {
+        let mut held = self.held.lock();
+        let slot = Slot {
+            key,
+            file: Arc::clone(file),
+            used: true,
+        };
+        let closed = held.insert(slot, self.capacity);
+        assert!(
+            held.slots.len() <= self.capacity,
+            "no more files are held than allowed"
+        );
+        drop(held);
+        // Closing a file may take a while, and others need not wait for it.
+        drop(closed);
+    }
+
+    /// Closes all files of a log.
+    pub(crate) fn forget(&self, log: u64) {
+        let mut held = self.held.lock();
+        let slots = std::mem::take(&mut held.slots);
+        let (gone, kept): (Vec<_>, Vec<_>) = slots.into_iter().partition(|s| s.key.log == log);
+        held.places = kept
+            .iter()
+            .enumerate()
+            .map(|(place, slot)| (slot.key, place))
+            .collect();
+        held.slots = kept;
+        held.hand = 0;
+        drop(held);
+        drop(gone);
+    }
+
+    /// How many files are held.
+    pub(crate) fn len(&self) -> usize {
+        self.held.lock().slots.len()
+    }
+}
+
+impl Held {
+    /// Says which slot was given up for it.
+    fn insert(&mut self, slot: Slot, capacity: usize) -> Option<Slot> {
+        let place = match self.places.get(&slot.key) {
+            Some(&place) => place,
+            None if self.slots.len() < capacity => {
+                self.places.insert(slot.key, self.slots.len());
+                self.slots.push(slot);
+                return None;
+            }
+            None => self.find_unused(),
+        };
+        let key = slot.key;
+        let taken = self.slots.get_mut(place).expect("a place names a slot");
+        let closed = std::mem::replace(taken, slot);
+        self.places.remove(&closed.key);
+        self.places.insert(key, place);
+        Some(closed)
+    }
+
+    fn find_unused(&mut self) -> usize {
+        loop {
+            let place = self.hand;
+            self.hand = self.hand.saturating_add(1);
+            match self.slots.get_mut(place) {
+                Some(slot) if slot.used => slot.used = false,
+                Some(_) => return place,
+                None => self.hand = 0,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The indexes of sealed segments that were read lately, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::files::FileKey;
+use crate::segment_index::SegmentIndex;
+
+/// What all held indexes may take together.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Shared by all logs of a store.
+#[derive(Debug, Default)]
+pub(crate) struct IndexCache {
+    held: Mutex<Held>,
+}
+
+/// Newest use last. There are few: a full segment's index takes hundreds of KiB.
+#[derive(Debug, Default)]
+struct Held {
+    indexes: VecDeque<(FileKey, Arc<SegmentIndex>)>,
+    size_bytes: usize,
+}
+
+impl Held {
+    fn remove(&mut self, key: FileKey) -> Option<Arc<SegmentIndex>> {
+        let place = self.indexes.iter().position(|(held, _)| *held == key)?;
+        let (_, index) = self.indexes.remove(place)?;
+        self.size_bytes = self.size_bytes.saturating_sub(index.size_bytes());
+        Some(index)
+    }
+
+    fn push(&mut self, key: FileKey, index: Arc<SegmentIndex>) {
+        self.size_bytes = self.size_bytes.saturating_add(index.size_bytes());
+        self.indexes.push_back((key, index));
+    }
+}
+
+impl IndexCache {
+    pub(crate) fn get(&self, key: FileKey) -> Option<Arc<SegmentIndex>> {
+        let mut held = self.held.lock();
+        let index = held.remove(key)?;
+        held.push(key, Arc::clone(&index));
+        Some(index)
+    }
+
+    pub(crate) fn insert(&self, key: FileKey, index: Arc<SegmentIndex>) {
+        let mut held = self.held.lock();
+        held.remove(key);
+        held.push(key, index);
+        while held.size_bytes > HELD_BYTES_MAX && held.indexes.len() > 1 {
+            let Some((oldest, _)) = held.indexes.front() else {
+                return;
+            };
+            let oldest = *oldest;
+            held.remove(oldest);
+        }
+    }
+
+    /// An index that turned out to be wrong.
+    pub(crate) fn remove(&self, key: FileKey) {
+        self.held.lock().remove(key);
+    }
+}

@@ -1,0 +1,321 @@
+//! [`DiskLog`]: the records of one partition, in the segment files of one directory.
+//!
+//! One short lock guards the place where the next batch goes; it is never held over an await, and
+//! a panic under it ends the process. The four ends can be read without it. What an idle log needs
+//! beyond them is loaded at its first append or read. Knows nothing of topics' meaning or of what
+//! records say.
+//!
+//! - `append`: producer rules, place, roll, the one write
+//! - `read`: from an offset to a run of whole batches
+//! - `times`: from a time to an offset
+//! - `load`: what is read when a log is used first
+//! - `rounds`: what the sync thread and the maintenance thread ask of a log
+
+mod append;
+mod load;
+mod read;
+mod reader;
+mod rounds;
+mod state;
+mod times;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, RwLock};
+use records::{CheckedBatch, Offset};
+use storage::{
+    AppendTicket, BoxFuture, BytesPermit, Ends, EpochEnd, Fence, Footprint, Isolation, Log,
+    LogConfig, OffsetAt, Progress, ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery,
+    TopicId, TopicName, WaitList, Waiter,
+};
+use tokio::sync::oneshot;
+
+use crate::context::Context;
+use crate::window::{Access, Fault};
+
+pub(crate) use rounds::RoundWork;
+pub(crate) use state::{Mark, Place};
+
+use state::{Condition, State};
+
+/// What all partitions of a topic share.
+#[derive(Debug)]
+pub(crate) struct TopicPlace {
+    pub(crate) id: TopicId,
+    pub(crate) name: TopicName,
+    /// The directory of the topic.
+    pub(crate) directory: PathBuf,
+    pub(crate) config: RwLock<LogConfig>,
+}
+
+/// See the head of the module.
+pub(crate) struct DiskLog {
+    me: Weak<Self>,
+    context: Arc<Context>,
+    topic: Arc<TopicPlace>,
+    partition: u32,
+    /// Names the log's open files.
+    number: u64,
+    log_start: AtomicI64,
+    high_watermark: AtomicI64,
+    log_end: AtomicI64,
+    progress: Arc<Progress>,
+    waiters: WaitList,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for DiskLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskLog")
+            .field("topic", &self.topic.name)
+            .field("partition", &self.partition)
+            .field("ends", &self.ends())
+            .finish_non_exhaustive()
+    }
+}
+
+impl DiskLog {
+    /// A log whose files were recovered, or just made: all of it is durable and visible.
+    pub(crate) fn new(
+        context: Arc<Context>,
+        topic: Arc<TopicPlace>,
+        partition: u32,
+        place: Place,
+    ) -> Arc<Self> {
+        let Place { log_start, end, .. } = place;
+        assert!(
+            log_start <= end.offset,
+            "a log starts at {log_start}, before its end"
+        );
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            number: context.next_log_number(),
+            context,
+            topic,
+            partition,
+            log_start: AtomicI64::new(log_start.get()),
+            high_watermark: AtomicI64::new(end.offset.get()),
+            log_end: AtomicI64::new(end.offset.get()),
+            progress: Progress::new(end.offset),
+            waiters: WaitList::default(),
+            state: Mutex::new(State::new(place)),
+        })
+    }
+
+    /// The directory with the segments.
+    pub(crate) fn directory(&self) -> PathBuf {
+        crate::paths::partition_dir(&self.topic.directory, self.partition)
+    }
+
+    pub(crate) fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    pub(crate) fn topic_id(&self) -> TopicId {
+        self.topic.id
+    }
+
+    fn config(&self) -> LogConfig {
+        *self.topic.config.read()
+    }
+
+    fn end(&self) -> Offset {
+        Offset::new(self.log_end.load(Ordering::Acquire))
+    }
+
+    fn start(&self) -> Offset {
+        Offset::new(self.log_start.load(Ordering::Acquire))
+    }
+
+    /// Raises the high watermark, under the lock.
+    fn raise_high_watermark(&self, end: Offset) {
+        let before = self.high_watermark.swap(end.get(), Ordering::AcqRel);
+        assert!(
+            before <= end.get(),
+            "a high watermark of {before} does not fall to {end}"
+        );
+    }
+
+    /// Everything below `end` is visible: answers producers and wakes readers.
+    fn announce(&self, end: Offset) {
+        self.progress.advance(end);
+        self.waiters.wake_all();
+    }
+
+    /// Durability is lost: nobody gets a good answer any more.
+    pub(crate) fn fail(&self, failure: &StorageFailure) {
+        self.progress.fail(failure);
+        self.waiters.wake_all();
+    }
+
+    /// The first step of a removal: from here on no file is opened by its path.
+    pub(crate) fn begin_removal(&self) {
+        self.state.lock().condition = Condition::Removing;
+    }
+
+    /// The files could not be moved: the log serves again.
+    pub(crate) fn cancel_removal(&self) {
+        self.state.lock().condition = Condition::Serving;
+    }
+
+    /// The files are out of the way.
+    pub(crate) fn finish_removal(&self) {
+        let failure = self.removed();
+        {
+            let mut state = self.state.lock();
+            state.condition = Condition::Removed(failure.clone());
+            state.loaded = None;
+        }
+        self.context.files.forget(self.number);
+        self.fail(&failure);
+    }
+
+    fn removed(&self) -> StorageFailure {
+        StorageFailure::new(format!("topic {} was removed", self.topic.name))
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        matches!(
+            self.state.lock().condition,
+            Condition::Removing | Condition::Removed(_)
+        )
+    }
+
+    /// A failure that names this partition.
+    fn failure(&self, doing: &str, error: &dyn fmt::Display) -> StorageFailure {
+        let (topic, partition) = (&self.topic.name, self.partition);
+        StorageFailure::new(format!("{topic}-{partition}: {doing}: {error}"))
+    }
+
+    fn corrupt(&self, offset: Offset, reason: &str) -> Fault {
+        let failure = self.failure(&format!("the records at offset {offset}"), &reason);
+        tracing::error!(%failure, "D: damaged records; later ones stay readable");
+        Fault::Read(ReadError::Corrupt(failure))
+    }
+
+    fn read_error(&self, fault: Fault) -> ReadError {
+        match fault {
+            Fault::Read(error) => error,
+            Fault::Io(error) => ReadError::Storage(self.failure("a read failed", &error)),
+            Fault::NotCached => {
+                let failure = self.failure("a read failed", &"the disk was not asked");
+                ReadError::Storage(failure)
+            }
+        }
+    }
+
+    fn me(&self) -> Arc<Self> {
+        self.me
+            .upgrade()
+            .expect("a log that is called is owned by somebody")
+    }
+
+    /// Runs a read where it may wait for the disk, and waits for it without blocking.
+    async fn cold<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let (sender, receiver) = oneshot::channel();
+        let log = self.me();
+        self.context.cold.submit(Box::new(move || {
+            let result = read(&log).map_err(|fault| log.read_error(fault));
+            // Whoever asked may have gone.
+            let _ = sender.send(result);
+        }));
+        let lost = |_closed| self.failure("a read failed", &"its thread ended");
+        receiver.await.map_err(lost)?
+    }
+}
+
+impl Log for DiskLog {
+    fn append(&self, batch: CheckedBatch, fence: Fence, permit: BytesPermit) -> AppendTicket {
+        let placed = self.place(batch, fence);
+        // The bytes are in the operating system's memory now, not in ours.
+        drop(permit);
+        match placed {
+            Ok((base, end)) => AppendTicket::placed_at(base, end, self.start(), &self.progress),
+            Err(error) => AppendTicket::refused(error),
+        }
+    }
+
+    fn read(
+        &self,
+        from: Offset,
+        limit: ReadLimit,
+        isolation: Isolation,
+    ) -> BoxFuture<'_, Result<ReadSlice, ReadError>> {
+        let cached = self.read_with(from, limit, isolation, Access::Cached);
+        Box::pin(async move {
+            match cached {
+                Ok(slice) => Ok(slice),
+                Err(Fault::NotCached) => {
+                    self.cold(move |log| log.read_with(from, limit, isolation, Access::Blocking))
+                        .await
+                }
+                Err(fault) => Err(self.read_error(fault)),
+            }
+        })
+    }
+
+    fn offset_at(
+        &self,
+        query: TimeQuery,
+        isolation: Isolation,
+    ) -> BoxFuture<'_, Result<Option<OffsetAt>, ReadError>> {
+        Box::pin(self.cold(move |log| log.find_by_time(query, isolation)))
+    }
+
+    fn ends(&self) -> Ends {
+        // Read from the lowest to the highest: each only grows, so the order holds.
+        let log_start = self.start();
+        let high_watermark = Offset::new(self.high_watermark.load(Ordering::Acquire));
+        let log_end = self.end();
+        let ends = Ends {
+            log_start,
+            last_stable: high_watermark,
+            high_watermark,
+            log_end,
+        };
+        ends.assert_ordered();
+        ends
+    }
+
+    fn settled(&self) -> BoxFuture<'_, Result<Ends, StorageFailure>> {
+        let log_end = self.end();
+        let serves = self.state.lock().serves();
+        Box::pin(async move {
+            serves.map_err(|_gone| self.removed())?;
+            self.progress.reached(log_end).await?;
+            Ok(self.ends())
+        })
+    }
+
+    fn epoch_end(&self, epoch: i32) -> Option<EpochEnd> {
+        self.find_epoch_end(epoch)
+    }
+
+    fn leader_epoch(&self) -> i32 {
+        self.context.leader_epoch
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.measure()
+    }
+
+    fn wait(&self, waiter: Arc<Waiter>) {
+        self.waiters.register(waiter);
+        // Registered first, asked second: what happens in between is seen by one of the two.
+        let gone = self.state.lock().serves().is_err() || self.context.health.check().is_err();
+        if gone {
+            self.waiters.wake_all();
+        }
+    }
+}
+
+/// The path of a file, for messages.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

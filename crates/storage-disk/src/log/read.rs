@@ -1,0 +1,398 @@
+//! A read: from an offset to a run of whole batches, in memory or as a range of a file.
+//!
+//! Under the lock only what the log knows is looked up; bytes are read without it. Nothing above
+//! the visible end is touched. Bytes that were not appended or verified by this process are
+//! verified before they are given out, so that damage is never served silently.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use records::Offset;
+use storage::{Chunk, Ends, Isolation, Log as _, ReadError, ReadLimit, ReadSlice};
+use vfs::File;
+
+use super::DiskLog;
+use super::reader::{IndexLookup, SegmentReader, Sought};
+use super::state::{Loaded, Mark, State};
+use crate::files::FileKey;
+use crate::position::Position;
+use crate::segment::Verified;
+use crate::segment_index::SegmentIndex;
+use crate::walk::{Found, Step, Walk};
+use crate::window::{Access, Fault, fill};
+
+/// Up to this size a copy costs less than a `sendfile` (docs/measurements.md).
+const MEMORY_BYTES_MAX: usize = 128 * 1024;
+
+/// The segment that a read looks at.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) base: Offset,
+    /// Where the segment ends, for this reader.
+    pub(super) limit: Position,
+    /// The offset at `limit`, if the log goes on there.
+    pub(super) limit_offset: Offset,
+    /// Where the segment ends.
+    segment_end: Position,
+    verified: Verified,
+    /// Where `from` begins, if a reader stopped there.
+    cursor: Option<Position>,
+    pub(super) is_active: bool,
+    /// The whole segment is visible and will not change.
+    pub(super) is_final: bool,
+}
+
+impl DiskLog {
+    /// See [`storage::Log::read`].
+    pub(super) fn read_with(
+        &self,
+        from: Offset,
+        limit: ReadLimit,
+        isolation: Isolation,
+        access: Access,
+    ) -> Result<ReadSlice, Fault> {
+        let (plan, ends) = self.plan(from, isolation, access)?;
+        let Some(plan) = plan else {
+            return Ok(ReadSlice::empty(ends));
+        };
+        let file = self.plan_file(&plan, access)?;
+        let reader = SegmentReader {
+            file: &*file,
+            access,
+            base: plan.base,
+            limit: plan.limit,
+        };
+        let mut index = self.lookup(&plan, &*file, access)?;
+        let first = match self.first_batch(&reader, &plan, &index, from)? {
+            Some(first) => first,
+            None => {
+                index = self.rebuilt(&plan, &*file, access)?;
+                self.first_batch(&reader, &plan, &index, from)?
+                    .ok_or_else(|| self.corrupt(from, "its index cannot be rebuilt"))?
+            }
+        };
+        assert!(
+            first.header.base_offset <= from && from <= first.header.last_offset(),
+            "the batch found holds offset {from}"
+        );
+        let Some((end, next)) = reader.end_of_range(&index, &first, limit)? else {
+            return Ok(ReadSlice::empty(ends));
+        };
+        let (chunk, good_end) = self.chunk(&reader, &plan, &file, &first, end)?;
+        let next = if good_end == plan.limit {
+            Some(plan.limit_offset)
+        } else {
+            next
+        };
+        if let (Some(offset), true) = (next, good_end == end) {
+            self.remember(Mark {
+                offset,
+                base: plan.base,
+                position: end,
+            });
+        }
+        Ok(ReadSlice {
+            chunks: vec![chunk],
+            ends,
+        })
+    }
+
+    /// Which segment to read, as the log knows it now. `None`: there is nothing to see yet.
+    pub(super) fn plan(
+        &self,
+        from: Offset,
+        isolation: Isolation,
+        access: Access,
+    ) -> Result<(Option<Plan>, Ends), Fault> {
+        let mut state = self.state.lock();
+        state.serves()?;
+        let ends = self.ends();
+        if from < ends.log_start || from > ends.log_end {
+            return Err(ReadError::OutOfRange { asked: from, ends }.into());
+        }
+        if from >= ends.visible_end(isolation) {
+            return Ok((None, ends));
+        }
+        if state.loaded.is_none() {
+            if access == Access::Cached {
+                return Err(Fault::NotCached);
+            }
+            self.load(&mut state)?;
+        }
+        let loaded = state.loaded.as_ref().expect("loaded above");
+        let plan = plan_segment(&state, loaded, from)
+            .ok_or_else(|| self.corrupt(from, "no segment holds it"))?;
+        assert!(
+            from < plan.limit_offset,
+            "offset {from} lies before the limit of what is read"
+        );
+        Ok((Some(plan), ends))
+    }
+
+    /// The file of the plan's segment.
+    pub(super) fn plan_file(&self, plan: &Plan, access: Access) -> Result<Arc<dyn File>, Fault> {
+        let key = FileKey {
+            log: self.number,
+            base: plan.base,
+        };
+        if let Some(file) = self.context.files.get(key) {
+            return Ok(file);
+        }
+        if access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        let file = self.open_segment(plan.base)?;
+        // IMPORTANT: a removal is announced under the lock before the directory moves. If it is
+        // not announced yet, the path was this log's when it was opened.
+        if let Err(gone) = self.state.lock().serves() {
+            self.context.files.forget(self.number);
+            return Err(gone.into());
+        }
+        Ok(file)
+    }
+
+    /// The index of the plan's segment.
+    pub(super) fn lookup(
+        &self,
+        plan: &Plan,
+        file: &dyn File,
+        access: Access,
+    ) -> Result<Lookup<'_>, Fault> {
+        if plan.is_active {
+            return Ok(Lookup::Active(self, plan.base));
+        }
+        let key = FileKey {
+            log: self.number,
+            base: plan.base,
+        };
+        if let Some(index) = self.context.indexes.get(key) {
+            return Ok(Lookup::Sealed(index));
+        }
+        let unwritten = {
+            let state = self.state.lock();
+            let base = plan.base;
+            state.loaded.as_ref().and_then(|loaded| {
+                loaded
+                    .unwritten
+                    .iter()
+                    .find(|index| index.base() == base)
+                    .cloned()
+            })
+        };
+        let index = match unwritten {
+            Some(index) => index,
+            None if access == Access::Cached => return Err(Fault::NotCached),
+            None => Arc::new(self.load_index(plan.base, file, plan.sealed_size())?),
+        };
+        self.context.indexes.insert(key, Arc::clone(&index));
+        Ok(Lookup::Sealed(index))
+    }
+
+    /// Builds a wrong index anew, from the batches.
+    fn rebuilt(&self, plan: &Plan, file: &dyn File, access: Access) -> Result<Lookup<'_>, Fault> {
+        if access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        let directory = self.directory();
+        let source = self.index_source(&directory, plan.base);
+        if plan.is_active {
+            let mut state = self.state.lock();
+            let size = state.end.position;
+            let index = SegmentIndex::rebuild(source, file, size, access)?;
+            if let Some(loaded) = state.loaded.as_mut().filter(|l| l.active.base == plan.base) {
+                loaded.active.index = index;
+            }
+            return Ok(Lookup::Active(self, plan.base));
+        }
+        let index = SegmentIndex::rebuild(source, file, plan.sealed_size(), access)?;
+        let index = Arc::new(index);
+        let key = FileKey {
+            log: self.number,
+            base: plan.base,
+        };
+        self.context.indexes.insert(key, Arc::clone(&index));
+        if let Some(loaded) = &mut self.state.lock().loaded {
+            loaded.unwritten.push(Arc::clone(&index));
+        }
+        Ok(Lookup::Sealed(index))
+    }
+
+    /// The batch that holds `from`; `None` if the index is wrong.
+    pub(super) fn first_batch(
+        &self,
+        reader: &SegmentReader<'_>,
+        plan: &Plan,
+        index: &Lookup<'_>,
+        from: Offset,
+    ) -> Result<Option<Found>, Fault> {
+        if let Some(position) = plan.cursor {
+            let range = (position, plan.limit);
+            let mut walk = Walk::headers(reader.file, reader.access, range, Some(from));
+            if let Step::Batch(found) = walk.step()? {
+                return Ok(Some(found));
+            }
+        }
+        match reader.find(index, from)? {
+            Sought::Batch(found) => Ok(Some(found)),
+            Sought::BadIndex => Ok(None),
+            Sought::Lost(reason) => Err(self.corrupt(from, &reason)),
+        }
+    }
+
+    /// The bytes of the range, and where the last good batch of it ends.
+    fn chunk(
+        &self,
+        reader: &SegmentReader<'_>,
+        plan: &Plan,
+        file: &Arc<dyn File>,
+        first: &Found,
+        end: Position,
+    ) -> Result<(Chunk, Position), Fault> {
+        let start = first.position;
+        let mut good_end = end;
+        if !plan.verified.covers((start, end)) {
+            if end.since(start) > MEMORY_BYTES_MAX && reader.access == Access::Cached {
+                return Err(Fault::NotCached);
+            }
+            let (good, reason) = reader.good_prefix(first, end)?;
+            if let Some(reason) = reason.filter(|_| good == start) {
+                return Err(self.corrupt(first.header.base_offset, &reason));
+            }
+            good_end = good;
+            self.mark_verified(plan.base, (start, good_end));
+        }
+        assert!(
+            start < good_end && good_end <= plan.limit,
+            "a read stays inside what is visible"
+        );
+        let size_bytes = good_end.since(start);
+        if size_bytes > MEMORY_BYTES_MAX {
+            let chunk = Chunk::File {
+                file: Arc::clone(file),
+                at: start.bytes(),
+                size_bytes,
+            };
+            return Ok((chunk, good_end));
+        }
+        Ok((
+            Chunk::Memory(self.read_bytes(reader, (start, good_end))?),
+            good_end,
+        ))
+    }
+
+    pub(super) fn read_bytes(
+        &self,
+        reader: &SegmentReader<'_>,
+        (start, end): (Position, Position),
+    ) -> Result<Bytes, Fault> {
+        let mut bytes = BytesMut::zeroed(end.since(start));
+        let count = fill(reader.file, &mut bytes, start, reader.access)?;
+        if count < bytes.len() {
+            let doing = format!("bytes {start} to {end} of the segment at {}", reader.base);
+            let failure = self.failure(&doing, &format!("the file ends after {count}"));
+            return Err(ReadError::Corrupt(failure).into());
+        }
+        Ok(bytes.freeze())
+    }
+
+    fn mark_verified(&self, base: Offset, range: (Position, Position)) {
+        let mut state = self.state.lock();
+        let Some(loaded) = &mut state.loaded else {
+            return;
+        };
+        if loaded.active.base == base {
+            loaded.active.verified.add(range);
+        } else if let Some(sealed) = loaded.sealed.iter_mut().find(|sealed| sealed.base == base) {
+            sealed.verified.add(range);
+        }
+    }
+
+    fn remember(&self, mark: Mark) {
+        if let Some(loaded) = &mut self.state.lock().loaded {
+            loaded.cursors.remember(mark);
+        }
+    }
+}
+
+impl Plan {
+    /// A sealed segment's size; its index covers all of it, whatever is visible.
+    fn sealed_size(&self) -> Position {
+        assert!(!self.is_active, "the active segment's index is in memory");
+        self.segment_end
+    }
+}
+
+/// The segment that holds `from`, as far as readers may see it.
+fn plan_segment(state: &State, loaded: &Loaded, from: Offset) -> Option<Plan> {
+    let cursor = loaded.cursors.find(from);
+    let visible = state.visible;
+    let active = &loaded.active;
+    let is_active = from >= active.base;
+    let (base, segment_end, verified, next_base) = if is_active {
+        (active.base, active.size, active.verified, state.end.offset)
+    } else {
+        let place = loaded
+            .sealed
+            .partition_point(|sealed| sealed.base <= from)
+            .checked_sub(1)?;
+        let sealed = loaded.sealed.get(place)?;
+        let next = loaded.sealed.get(place.saturating_add(1));
+        let next_base = next.map_or(active.base, |next| next.base);
+        (sealed.base, sealed.size, sealed.verified, next_base)
+    };
+    let holds_end = base == visible.base;
+    let (limit, limit_offset) = if holds_end {
+        (visible.position, visible.offset)
+    } else {
+        (segment_end, next_base)
+    };
+    Some(Plan {
+        base,
+        limit,
+        limit_offset,
+        segment_end,
+        verified,
+        cursor: cursor
+            .filter(|mark| mark.base == base && mark.position < limit)
+            .map(|mark| mark.position),
+        is_active,
+        is_final: !is_active && !holds_end,
+    })
+}
+
+/// The index of a segment: of a sealed one all of it, of the active one under its log's lock.
+#[derive(Debug)]
+pub(super) enum Lookup<'a> {
+    Sealed(Arc<SegmentIndex>),
+    Active(&'a DiskLog, Offset),
+}
+
+impl Lookup<'_> {
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&SegmentIndex) -> Option<T>) -> Option<T> {
+        match self {
+            Self::Sealed(index) => question(index),
+            Self::Active(log, base) => {
+                let state = log.state.lock();
+                let loaded = state.loaded.as_ref()?;
+                // Sealed meanwhile: the walk begins at the start of the segment, once.
+                (loaded.active.base == *base)
+                    .then(|| question(&loaded.active.index))
+                    .flatten()
+            }
+        }
+    }
+}
+
+impl IndexLookup for Lookup<'_> {
+    fn floor(&self, offset: Offset) -> Option<(Position, Offset)> {
+        self.ask(|index| index.floor(offset))
+    }
+
+    fn floor_position(&self, position: Position) -> Option<(Position, Offset)> {
+        self.ask(|index| index.floor_position(position))
+    }
+
+    fn after_position(&self, position: Position) -> Option<(Position, Offset)> {
+        self.ask(|index| index.after_position(position))
+    }
+}

@@ -1,0 +1,244 @@
+//! Finding batches inside one segment: an index entry, checked against the batch it names, and a
+//! few headers from there. Damage on the way is stepped over where the way behind it is certain.
+
+use records::Offset;
+use storage::ReadLimit;
+use vfs::File;
+
+use crate::position::Position;
+use crate::segment_index::SegmentIndex;
+use crate::walk::{Found, Step, Walk, resync};
+use crate::window::{Access, Fault};
+
+/// What a reader asks of an index: places of batches, each with the last offset of its batch.
+pub(super) trait IndexLookup {
+    /// The last indexed batch that ends at or before `offset`.
+    fn floor(&self, offset: Offset) -> Option<(Position, Offset)>;
+    /// The last indexed batch that begins at or before `position`.
+    fn floor_position(&self, position: Position) -> Option<(Position, Offset)>;
+    /// The first indexed batch that begins after `position`.
+    fn after_position(&self, position: Position) -> Option<(Position, Offset)>;
+}
+
+impl IndexLookup for SegmentIndex {
+    fn floor(&self, offset: Offset) -> Option<(Position, Offset)> {
+        Self::floor(self, offset)
+    }
+
+    fn floor_position(&self, position: Position) -> Option<(Position, Offset)> {
+        Self::floor_position(self, position)
+    }
+
+    fn after_position(&self, position: Position) -> Option<(Position, Offset)> {
+        Self::after_position(self, position)
+    }
+}
+
+/// What looking for an offset came to.
+#[derive(Debug)]
+pub(super) enum Sought {
+    /// The batch that holds it.
+    Batch(Found),
+    /// The batch that should hold it is damaged, or is not there.
+    Lost(String),
+    /// An index entry does not name a batch: the index must be built anew.
+    BadIndex,
+}
+
+/// One segment, read up to `limit`, where a batch ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SegmentReader<'a> {
+    pub(super) file: &'a dyn File,
+    pub(super) access: Access,
+    pub(super) base: Offset,
+    pub(super) limit: Position,
+}
+
+impl SegmentReader<'_> {
+    /// The batch that contains `from`.
+    pub(super) fn find(&self, index: &dyn IndexLookup, from: Offset) -> Result<Sought, Fault> {
+        assert!(
+            from >= self.base,
+            "offset {from} is not before its segment at {}",
+            self.base
+        );
+        let entry = index
+            .floor(from)
+            .filter(|(position, _)| *position < self.limit);
+        let Some(mut walk) = self.walk_from(entry)? else {
+            return Ok(Sought::BadIndex);
+        };
+        loop {
+            match walk.step()? {
+                Step::Batch(found) if found.header.last_offset() < from => {}
+                Step::Batch(found) if found.header.base_offset <= from => {
+                    return Ok(Sought::Batch(found));
+                }
+                Step::Batch(found) => {
+                    let next = found.header.base_offset;
+                    return Ok(Sought::Lost(format!(
+                        "the next good batch begins at {next}"
+                    )));
+                }
+                Step::End => {
+                    let end = walk.expected().unwrap_or(self.base);
+                    return Ok(Sought::Lost(format!("the segment ends at {end}")));
+                }
+                Step::Damaged { position, reason } => {
+                    let expected = walk.expected().unwrap_or(self.base);
+                    match self.behind_damage(index, position, expected)? {
+                        Some(found) if found.header.base_offset <= from => {
+                            walk.jump(found.position);
+                        }
+                        _ => return Ok(Sought::Lost(format!("at byte {position}: {reason}"))),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A walk that begins at the entry, which must name a batch; `None` if it does not.
+    fn walk_from(&self, entry: Option<(Position, Offset)>) -> Result<Option<Walk<'_>>, Fault> {
+        let Some((position, last)) = entry else {
+            let range = (Position::ZERO, self.limit);
+            return Ok(Some(Walk::headers(
+                self.file,
+                self.access,
+                range,
+                Some(self.base),
+            )));
+        };
+        let mut walk = Walk::headers(self.file, self.access, (position, self.limit), None);
+        match walk.step()? {
+            Step::Batch(found) if found.header.last_offset() == last => {
+                walk.jump(position);
+                Ok(Some(walk))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The first batch behind damage at `bad` that is certainly one.
+    fn behind_damage(
+        &self,
+        index: &dyn IndexLookup,
+        bad: Position,
+        expected: Offset,
+    ) -> Result<Option<Found>, Fault> {
+        let next = index
+            .after_position(bad)
+            .filter(|(position, _)| *position < self.limit);
+        let boundary = next.map_or(self.limit, |(position, _)| position);
+        if let Some(found) = resync(self.file, self.access, (bad, boundary), expected)? {
+            return Ok(Some(found));
+        }
+        let Some((position, last)) = next else {
+            return Ok(None);
+        };
+        let mut walk = Walk::headers(self.file, self.access, (position, self.limit), None);
+        match walk.step()? {
+            Step::Batch(found) if found.header.last_offset() == last => Ok(Some(found)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where a read that begins with the batch `first` ends, and the offset there if it is known:
+    /// at the last batch boundary within the limit. `None`: not even the first batch fits.
+    pub(super) fn end_of_range(
+        &self,
+        index: &dyn IndexLookup,
+        first: &Found,
+        limit: ReadLimit,
+    ) -> Result<Option<(Position, Option<Offset>)>, Fault> {
+        let start = first.position;
+        if self.limit.since(start) <= limit.bytes_max {
+            return Ok(Some((self.limit, None)));
+        }
+        if first.header.size_bytes() > limit.bytes_max {
+            let end = (first.end(), Some(first.header.next_offset()));
+            return Ok(limit.at_least_one_batch.then_some(end));
+        }
+        let furthest = start.plus(limit.bytes_max);
+        let entry = index
+            .floor_position(furthest)
+            .filter(|(position, _)| *position > start);
+        let mut walk = match self.walk_from(entry)? {
+            Some(walk) if entry.is_some() => walk,
+            // A bad entry or none: the headers tell, only more slowly.
+            _ => {
+                let expected = Some(first.header.base_offset);
+                Walk::headers(self.file, self.access, (start, self.limit), expected)
+            }
+        };
+        let mut end = (walk.position(), walk.expected());
+        while let Step::Batch(found) = walk.step()? {
+            if found.end() > furthest {
+                end = (found.position, Some(found.header.base_offset));
+                break;
+            }
+            end = (found.end(), Some(found.header.next_offset()));
+        }
+        let (position, _) = end;
+        assert!(
+            position > start && position <= furthest,
+            "a read from {start} ends at {position}"
+        );
+        Ok(Some(end))
+    }
+
+    /// Reads the headers of all batches that end after `from`, damaged ones left out.
+    pub(super) fn each_batch(
+        &self,
+        index: &dyn IndexLookup,
+        from: Offset,
+        take: &mut dyn FnMut(&Found),
+    ) -> Result<(), Fault> {
+        let entry = index
+            .floor(from)
+            .filter(|(position, _)| *position < self.limit);
+        let mut walk = match self.walk_from(entry)? {
+            Some(walk) => walk,
+            None => self
+                .walk_from(None)?
+                .expect("the start of a segment needs no entry"),
+        };
+        loop {
+            match walk.step()? {
+                Step::Batch(found) if found.header.next_offset() > from => take(&found),
+                Step::Batch(_) => {}
+                Step::End => return Ok(()),
+                Step::Damaged { position, .. } => {
+                    let expected = walk.expected().unwrap_or(self.base);
+                    match self.behind_damage(index, position, expected)? {
+                        Some(found) => walk.jump(found.position),
+                        None => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// How much of a range holds good batches, every byte looked at: the end of the last one.
+    pub(super) fn good_prefix(
+        &self,
+        first: &Found,
+        end: Position,
+    ) -> Result<(Position, Option<String>), Fault> {
+        let expected = Some(first.header.base_offset);
+        let range = (first.position, end);
+        let mut walk = Walk::checked(
+            self.file,
+            self.access,
+            range,
+            expected,
+            crate::walk::EpochRange::ANY,
+        );
+        loop {
+            match walk.step()? {
+                Step::Batch(_) => {}
+                Step::End => return Ok((end, None)),
+                Step::Damaged { position, reason } => return Ok((position, Some(reason))),
+            }
+        }
+    }
+}

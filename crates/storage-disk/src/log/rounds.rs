@@ -1,0 +1,209 @@
+//! What the sync thread and the maintenance thread ask of a log.
+//!
+//! A round takes what is dirty and the end of the log at that moment under one lock, so whatever
+//! was written before that end is in files that the round syncs.
+
+use std::io;
+use std::sync::Arc;
+
+use records::Offset;
+use vfs::File;
+
+use super::DiskLog;
+use super::state::{Condition, Loaded, Mark, Place};
+use crate::error::is_no_space;
+use crate::segment_index::{PendingIndex, SegmentIndex};
+use crate::{epoch_file, producer_snapshot};
+
+/// A producer snapshot is due when this much was appended since the last.
+const SNAPSHOT_BYTES: usize = 8 * 1024 * 1024;
+
+/// What one round does for one log.
+#[derive(Debug)]
+pub(crate) struct RoundWork {
+    pub(crate) files: Vec<Arc<dyn File>>,
+    pub(crate) directory: bool,
+    /// Durable once all of it is synced.
+    pub(crate) mark: Mark,
+}
+
+/// What the maintenance of one log writes.
+#[derive(Debug, Default)]
+struct UpkeepWork {
+    epochs: Option<String>,
+    sealed: Vec<Arc<SegmentIndex>>,
+    active: Option<PendingIndex>,
+    snapshot: Option<(Offset, Vec<u8>)>,
+}
+
+impl DiskLog {
+    /// Takes what is to be synced; `None` if the log is gone.
+    pub(crate) fn begin_round(&self) -> Option<RoundWork> {
+        let mut state = self.state.lock();
+        let mark = state.end;
+        let dirty = &mut state.loaded.as_mut()?.dirty;
+        dirty.queued = false;
+        let files = std::mem::take(&mut dirty.files);
+        let directory = std::mem::take(&mut dirty.directory);
+        Some(RoundWork {
+            files,
+            directory,
+            mark,
+        })
+    }
+
+    /// Everything up to `mark` is synced.
+    pub(crate) fn finish_round(&self, mark: Mark) {
+        let guard = self.context.health.guard("the end of a commit round");
+        let needs_upkeep = {
+            let mut state = self.state.lock();
+            assert!(
+                state.durable.offset <= mark.offset && mark.offset <= state.end.offset,
+                "the durable end {:?} moves forward to {mark:?}, not past {:?}",
+                state.durable,
+                state.end
+            );
+            state.durable = mark;
+            if self.context.syncs_first() {
+                state.visible = mark;
+                self.raise_high_watermark(mark.offset);
+            }
+            let loaded = state.loaded.as_mut();
+            loaded.is_some_and(|loaded| !std::mem::replace(&mut loaded.in_upkeep, true))
+        };
+        drop(guard);
+        if self.context.syncs_first() {
+            self.announce(mark.offset);
+        }
+        if needs_upkeep {
+            self.context.upkeep.submit(self.me());
+        }
+    }
+
+    /// Puts the bytes of a log to the disk that nobody waits for: indexes, snapshots, epochs. Says
+    /// up to where a recovery may begin to read, if all that it then needs is there.
+    pub(crate) fn run_upkeep(&self, closing: bool) -> Option<Place> {
+        let work = {
+            let mut state = self.state.lock();
+            let durable = state.durable;
+            let end = state.end.offset;
+            let loaded = state.loaded.as_mut()?;
+            loaded.in_upkeep = false;
+            if closing {
+                loaded.active.index.push_largest();
+            }
+            take_snapshot(loaded, end, closing);
+            take_work(loaded, durable.offset)
+        };
+        match self.write_work(work) {
+            Ok(()) => {
+                let state = self.state.lock();
+                let loaded = state.loaded.as_ref()?;
+                // Rolled or begun meanwhile: the next upkeep says it.
+                let complete = !loaded.epochs_unsaved
+                    && loaded
+                        .unwritten
+                        .iter()
+                        .all(|index| index.base() >= state.durable.base);
+                complete.then_some(Place {
+                    log_start: self.start(),
+                    end: state.durable,
+                })
+            }
+            Err(error) if self.is_removed() => {
+                tracing::debug!(%error, "a topic was removed during its upkeep");
+                None
+            }
+            Err(error) => {
+                let failure = self.failure("upkeep failed, and is done again", &error);
+                if !is_no_space(&error) {
+                    tracing::warn!(%failure, "indexes, snapshot or epochs are not written");
+                }
+                None
+            }
+        }
+    }
+
+    fn write_work(&self, work: UpkeepWork) -> io::Result<()> {
+        let (vfs, directory) = (&*self.context.vfs, self.directory());
+        if let Some(text) = work.epochs {
+            epoch_file::write(vfs, &directory, &text)?;
+            self.with_loaded(|loaded| {
+                loaded.epochs_unsaved = loaded.epochs.encode() != text;
+            });
+        }
+        for index in work.sealed {
+            if let Some(pending) = index.pending() {
+                pending.write(vfs, &directory, true)?;
+            }
+            self.with_loaded(|loaded| {
+                loaded.unwritten.retain(|held| !Arc::ptr_eq(held, &index));
+            });
+        }
+        if let Some(pending) = work.active {
+            pending.write(vfs, &directory, false)?;
+            self.with_loaded(|loaded| {
+                if loaded.active.base == pending.base() {
+                    loaded.active.index.mark_written(&pending);
+                }
+            });
+        }
+        if let Some((offset, bytes)) = work.snapshot {
+            producer_snapshot::write(vfs, &directory, offset, &bytes)?;
+            self.with_loaded(|loaded| loaded.snapshot.offset = Some(offset));
+        }
+        Ok(())
+    }
+
+    fn with_loaded(&self, change: impl FnOnce(&mut Loaded)) {
+        if let Some(loaded) = &mut self.state.lock().loaded {
+            change(loaded);
+        }
+    }
+
+    /// Writes what a clean start wants to find. Whether the next start may take this one's word.
+    pub(crate) fn end_in_order(&self) -> bool {
+        let is_loaded = {
+            let state = self.state.lock();
+            if matches!(state.condition, Condition::Offline(_)) || state.durable != state.end {
+                return false;
+            }
+            state.loaded.is_some()
+        };
+        !is_loaded || self.run_upkeep(true).is_some()
+    }
+
+    /// Where the log is durable, for the clean mark.
+    pub(crate) fn durable_place(&self) -> Place {
+        Place {
+            log_start: self.start(),
+            end: self.state.lock().durable,
+        }
+    }
+}
+
+/// Takes a snapshot of the producers if one is due.
+fn take_snapshot(loaded: &mut Loaded, end: Offset, closing: bool) {
+    let due = loaded.snapshot.bytes_since >= SNAPSHOT_BYTES
+        || closing && loaded.snapshot.offset != Some(end);
+    if !due || loaded.snapshot.pending.is_some() && !closing {
+        return;
+    }
+    if let Some(producers) = &loaded.producers {
+        loaded.snapshot.pending = Some((end, producer_snapshot::encode(producers, end)));
+        loaded.snapshot.bytes_since = 0;
+    }
+}
+
+fn take_work(loaded: &mut Loaded, durable: Offset) -> UpkeepWork {
+    let snapshot = loaded
+        .snapshot
+        .pending
+        .take_if(|(offset, _)| *offset <= durable);
+    UpkeepWork {
+        epochs: loaded.epochs_unsaved.then(|| loaded.epochs.encode()),
+        sealed: loaded.unwritten.clone(),
+        active: loaded.active.index.pending(),
+        snapshot,
+    }
+}

@@ -1,0 +1,168 @@
+//! What the lock of a log guards. An idle log has the small part only.
+
+use std::sync::Arc;
+
+use records::Offset;
+use storage::{LeaderEpochs, ProducerTable, StorageFailure};
+use vfs::File;
+
+use crate::position::Position;
+use crate::segment::{ActiveSegment, SealedSegment};
+use crate::segment_index::SegmentIndex;
+
+/// How many readers that follow the log find their place without the index.
+const CURSORS: usize = 4;
+
+/// An end of the log, as an offset and as a place in a file: the next batch would be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) offset: Offset,
+    /// Base offset of the segment.
+    pub(crate) base: Offset,
+    pub(crate) position: Position,
+}
+
+/// Where a log begins and ends when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) log_start: Offset,
+    pub(crate) end: Mark,
+}
+
+/// Whether the log can be used.
+#[derive(Debug)]
+pub(super) enum Condition {
+    Serving,
+    /// Reads go on; appends are refused until the next start.
+    Offline(StorageFailure),
+    /// The files are being moved away.
+    Removing,
+    Removed(StorageFailure),
+}
+
+/// See the head of the module.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) condition: Condition,
+    /// Where the next batch goes.
+    pub(super) end: Mark,
+    /// Below this, readers may look. Equals `durable` where the mode syncs first.
+    pub(super) visible: Mark,
+    /// Below this, everything was synced.
+    pub(super) durable: Mark,
+    pub(super) loaded: Option<Box<Loaded>>,
+}
+
+/// What a log has once it was used.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// In order.
+    pub(super) sealed: Vec<SealedSegment>,
+    pub(super) active: ActiveSegment,
+    /// Indexes of sealed segments that are not in their files yet.
+    pub(super) unwritten: Vec<Arc<SegmentIndex>>,
+    pub(super) epochs: LeaderEpochs,
+    pub(super) epochs_unsaved: bool,
+    /// `None` until a batch of an idempotent producer comes, if they must be read from the log.
+    pub(super) producers: Option<ProducerTable>,
+    pub(super) snapshot: SnapshotState,
+    pub(super) dirty: Dirty,
+    pub(super) in_upkeep: bool,
+    pub(super) cursors: Cursors,
+}
+
+/// Snapshots of the producers, on their way to the disk.
+#[derive(Debug)]
+pub(super) struct SnapshotState {
+    /// The newest one written.
+    pub(super) offset: Option<Offset>,
+    /// Taken, but not to be written before the log is durable up to there.
+    pub(super) pending: Option<(Offset, Vec<u8>)>,
+    pub(super) bytes_since: usize,
+}
+
+/// What the next commit round must sync.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    /// Held open until they are synced.
+    pub(super) files: Vec<Arc<dyn File>>,
+    pub(super) directory: bool,
+    pub(super) queued: bool,
+}
+
+/// Where readers stopped last.
+#[derive(Debug, Default)]
+pub(super) struct Cursors {
+    marks: [Option<Mark>; CURSORS],
+    next: usize,
+}
+
+impl Cursors {
+    pub(super) fn find(&self, offset: Offset) -> Option<Mark> {
+        self.marks
+            .iter()
+            .flatten()
+            .find(|mark| mark.offset == offset)
+            .copied()
+    }
+
+    pub(super) fn remember(&mut self, mark: Mark) {
+        if self.find(mark.offset).is_some() {
+            return;
+        }
+        if let Some(place) = self.marks.get_mut(self.next) {
+            *place = Some(mark);
+        }
+        self.next = self
+            .next
+            .saturating_add(1)
+            .checked_rem(CURSORS)
+            .unwrap_or(0);
+    }
+}
+
+impl State {
+    pub(super) fn new(place: Place) -> Self {
+        let end = place.end;
+        assert!(
+            end.base <= end.offset,
+            "a segment at {} holds the end {}",
+            end.base,
+            end.offset
+        );
+        Self {
+            condition: Condition::Serving,
+            end,
+            visible: end,
+            durable: end,
+            loaded: None,
+        }
+    }
+
+    /// Whether appends are accepted.
+    pub(super) fn accepts(&self) -> Result<(), StorageFailure> {
+        match &self.condition {
+            Condition::Offline(failure) => Err(failure.clone()),
+            _ => self.serves(),
+        }
+    }
+
+    /// Whether reads are served.
+    pub(super) fn serves(&self) -> Result<(), StorageFailure> {
+        match &self.condition {
+            Condition::Serving | Condition::Offline(_) => Ok(()),
+            Condition::Removing => Err(StorageFailure::new("the topic is being removed")),
+            Condition::Removed(failure) => Err(failure.clone()),
+        }
+    }
+}
+
+impl Loaded {
+    /// Puts the file among those to be synced.
+    pub(super) fn mark_dirty(&mut self, file: &Arc<dyn File>) {
+        let known = |held: &Arc<dyn File>| Arc::ptr_eq(held, file);
+        if !self.dirty.files.last().is_some_and(known) {
+            self.dirty.files.push(Arc::clone(file));
+        }
+    }
+}

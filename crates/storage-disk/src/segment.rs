@@ -1,0 +1,125 @@
+//! One file of batches: the active segment grows, a sealed one never changes. They are different
+//! types, so that appending to a sealed segment does not compile.
+
+use std::sync::Arc;
+
+use records::{BatchHeader, Offset};
+
+use crate::position::Position;
+use crate::segment_index::SegmentIndex;
+
+/// The part of a segment whose batches are known to be good: appended or verified in this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Verified {
+    start: Position,
+    end: Position,
+}
+
+impl Verified {
+    pub(crate) fn at(start: Position) -> Self {
+        Self { start, end: start }
+    }
+
+    pub(crate) fn covers(self, (start, end): (Position, Position)) -> bool {
+        self.start <= start && end <= self.end
+    }
+
+    /// Adds a range that was found good. Two ranges apart cannot be remembered: the larger stays.
+    pub(crate) fn add(&mut self, (start, end): (Position, Position)) {
+        assert!(
+            start <= end,
+            "a range goes forward, not from {start} to {end}"
+        );
+        if start <= self.end && self.start <= end {
+            self.start = self.start.min(start);
+            self.end = self.end.max(end);
+        } else if end.since(start) > self.end.since(self.start) {
+            *self = Self { start, end };
+        }
+    }
+}
+
+/// A segment that will not change.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedSegment {
+    pub(crate) base: Offset,
+    pub(crate) size: Position,
+    pub(crate) verified: Verified,
+    /// The largest timestamp, once somebody asked.
+    pub(crate) largest_ms: Option<i64>,
+}
+
+/// The segment that is appended to.
+#[derive(Debug)]
+pub(crate) struct ActiveSegment {
+    pub(crate) base: Offset,
+    pub(crate) size: Position,
+    pub(crate) verified: Verified,
+    pub(crate) index: SegmentIndex,
+    /// When its first batch came, by the wall clock; `None` while it is empty.
+    pub(crate) first_append_ms: Option<i64>,
+}
+
+impl ActiveSegment {
+    pub(crate) fn new(base: Offset) -> Self {
+        Self::loaded(SegmentIndex::new(base), base, Position::ZERO, None)
+    }
+
+    pub(crate) fn loaded(
+        index: SegmentIndex,
+        base: Offset,
+        size: Position,
+        first_append_ms: Option<i64>,
+    ) -> Self {
+        Self {
+            base,
+            size,
+            verified: Verified::at(size),
+            index,
+            first_append_ms,
+        }
+    }
+
+    /// A batch was written at the end.
+    pub(crate) fn grow(&mut self, header: &BatchHeader, interval_bytes: u32, now_ms: i64) {
+        let (start, end) = (self.size, self.size.plus(header.size_bytes()));
+        assert!(
+            header.base_offset >= self.base,
+            "a batch belongs to the segment it is in"
+        );
+        assert!(
+            end > start && end <= Position::MAX,
+            "a segment does not grow to {end}"
+        );
+        self.index.note(header, start, interval_bytes);
+        self.verified.add((start, end));
+        self.size = end;
+        self.first_append_ms.get_or_insert(now_ms);
+    }
+
+    /// Ends it: no more appends, and an index whose last entries are due.
+    pub(crate) fn seal(self) -> (SealedSegment, Arc<SegmentIndex>) {
+        let mut index = self.index;
+        index.push_largest();
+        let largest_ms = index.largest().map(|(timestamp_ms, _)| timestamp_ms);
+        let Self {
+            base,
+            size,
+            verified,
+            ..
+        } = self;
+        assert!(
+            size > Position::ZERO,
+            "an empty segment is reused, not sealed"
+        );
+        (
+            SealedSegment {
+                base,
+                size,
+                verified,
+                largest_ms,
+            },
+            Arc::new(index),
+        )
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of a whole data directory.
+
+mod conformance;
