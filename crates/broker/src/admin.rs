@@ -9,13 +9,14 @@
 //! A caller may go away in the middle (its future is dropped): `unsettled` stays set then, and the
 //! next operation first brings topics and metadata together as a start does.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use storage::{CommitError, Key, StorageFailure, TopicId, TopicMeta, TopicName, Version, Write};
+use storage::{CommitError, StorageFailure, TopicId, TopicMeta, TopicName, Version, Write};
 use tokio::sync::MutexGuard;
 
-use crate::config_keys::TopicSettings;
 use crate::error::{AddPartitionsError, CreateTopicError, DeleteTopicError, Trouble};
 use crate::topics::{Topic, Topics};
 use crate::values::{DeletionRecord, TopicRecord};
@@ -26,6 +27,8 @@ use crate::{Broker, keys};
 pub(crate) struct Admin {
     /// An operation began and did not come to its end.
     pub(crate) unsettled: bool,
+    /// Something came to its end and could not be done whole; it is tried again.
+    pub(crate) leftovers: bool,
     /// Deleted topics whose storage could not be taken away yet, and why.
     pub(crate) blocked: BTreeMap<TopicName, (TopicId, StorageFailure)>,
 }
@@ -35,7 +38,7 @@ impl Admin {
     pub(crate) fn note_blocked(&mut self, meta: &TopicMeta, trouble: Trouble) {
         let reason = trouble.into_failure();
         tracing::error!(topic = %meta.name, id = %meta.id, %reason, "a deletion cannot be finished yet");
-        self.unsettled = true;
+        self.leftovers = true;
         self.blocked.insert(meta.name.clone(), (meta.id, reason));
     }
 }
@@ -70,7 +73,7 @@ impl NewTopic {
 impl Broker {
     /// Makes a topic. With `validate_only` the topic returned exists nowhere and has no id.
     pub async fn create_topic(&self, new: NewTopic) -> Result<Arc<Topic>, CreateTopicError> {
-        let name = parse_name(&new.name)?;
+        let name = plan::parse_name(&new.name)?;
         let mut admin = self.admin().await.map_err(Trouble::from)?;
         if let Some((_, reason)) = admin.blocked.get(&name) {
             return Err(CreateTopicError::NameNotFree {
@@ -118,9 +121,7 @@ impl Broker {
             topic: record,
         };
         admin.unsettled = true;
-        let committed = self
-            .commit_deletion(&mut admin, &deletion, topic.version())
-            .await;
+        let committed = self.commit_deletion(&deletion, topic.version()).await;
         let version = match committed {
             Ok(version) => version,
             Err(error) => {
@@ -139,9 +140,10 @@ impl Broker {
         topic.mark_deleted();
         self.publish(self.topics.load().without(topic.id()));
         match self.finish_deletion(topic.meta(), version).await {
-            Ok(()) => admin.unsettled = false,
+            Ok(()) => {}
             Err(trouble) => admin.note_blocked(topic.meta(), trouble),
         }
+        admin.unsettled = false;
         Ok(())
     }
 
@@ -171,7 +173,7 @@ impl Broker {
             ..before.clone()
         };
         let committed = self
-            .commit_topic(&mut admin, topic.name(), &record, topic.version())
+            .write_topic(topic.name(), &record, topic.version())
             .await;
         let version = match committed {
             Ok(version) => version,
@@ -185,13 +187,11 @@ impl Broker {
         let meta = self.meta_of(topic.name(), &record);
         if let Err(error) = self
             .store
-            .create(&meta, before.partitions..partitions)
+            .create(&meta, before.partitions_made..partitions)
             .await
         {
             // The next start would make them; the caller was told that there are none.
-            let undone = self
-                .commit_topic(&mut admin, topic.name(), &before, version)
-                .await;
+            let undone = self.write_topic(topic.name(), &before, version).await;
             if let Ok(version) = undone {
                 let grown = self.topic_of(topic.name(), &before, version, Some(&topic));
                 self.publish(self.topics.load().with(Arc::new(grown)));
@@ -208,7 +208,7 @@ impl Broker {
     /// The lock of the operations, with nothing left undone by an earlier one that could be done.
     async fn admin(&self) -> Result<MutexGuard<'_, Admin>, StorageFailure> {
         let mut admin = self.admin.lock().await;
-        if admin.unsettled {
+        if admin.unsettled || admin.leftovers {
             self.settle(&mut admin)
                 .await
                 .map_err(Trouble::into_failure)?;
@@ -223,10 +223,7 @@ impl Broker {
         mut record: TopicRecord,
     ) -> Result<Arc<Topic>, CreateTopicError> {
         admin.unsettled = true;
-        let version = match self
-            .commit_topic(admin, &name, &record, Version::ABSENT)
-            .await
-        {
+        let version = match self.write_topic(&name, &record, Version::ABSENT).await {
             Ok(version) => version,
             Err(error) => {
                 let topics = self.in_doubt(admin, &error).await?;
@@ -258,7 +255,8 @@ impl Broker {
         let confirmed = self.write_topic(name, &record, version).await;
         // Without the note all is well too: making storage that exists does nothing. The next
         // operation tries again.
-        admin.unsettled = confirmed.is_err();
+        admin.leftovers |= confirmed.is_err();
+        admin.unsettled = false;
         let topic = self.topic_of(name, &record, confirmed.unwrap_or(version), before);
         let topic = Arc::new(topic);
         self.publish(self.topics.load().with(Arc::clone(&topic)));
@@ -278,14 +276,13 @@ impl Broker {
             topic: record.clone(),
         };
         let meta = self.meta_of(name, record);
-        let undone = match self.commit_deletion(admin, &deletion, version).await {
+        let undone = match self.commit_deletion(&deletion, version).await {
             Ok(version) => self.finish_deletion(&meta, version).await,
             Err(error) => Err(Trouble::from(error)),
         };
         match undone {
             Ok(()) => admin.unsettled = false,
             Err(trouble) => {
-                admin.unsettled = true;
                 let reason = trouble.into_failure();
                 tracing::error!(topic = %name, %reason, "a failed creation could not be undone yet");
             }
@@ -295,7 +292,6 @@ impl Broker {
     /// Puts a deletion in the place of a topic's record.
     async fn commit_deletion(
         &self,
-        admin: &mut Admin,
         deletion: &DeletionRecord,
         version: Version,
     ) -> Result<Version, CommitError> {
@@ -310,7 +306,7 @@ impl Broker {
                 value: Some(deletion.encode()),
             },
         ];
-        self.commit(admin, &[(key, version)], &writes).await
+        self.metadata.commit(&[(key, version)], &writes).await
     }
 
     /// The rest of a deletion that was committed at `version`.
@@ -330,21 +326,6 @@ impl Broker {
         Ok(())
     }
 
-    async fn commit_topic(
-        &self,
-        admin: &mut Admin,
-        name: &TopicName,
-        record: &TopicRecord,
-        version: Version,
-    ) -> Result<Version, CommitError> {
-        let key = keys::topic(name);
-        let write = Write {
-            key: key.clone(),
-            value: Some(record.encode()),
-        };
-        self.commit(admin, &[(key, version)], &[write]).await
-    }
-
     pub(crate) async fn write_topic(
         &self,
         name: &TopicName,
@@ -359,30 +340,15 @@ impl Broker {
         self.metadata.commit(&[(key, version)], &[write]).await
     }
 
-    /// The first commit of an operation. Where it certainly did not happen there is nothing to
-    /// settle; where it may have, the next operation finds out.
-    async fn commit(
-        &self,
-        admin: &mut Admin,
-        checks: &[(Key, Version)],
-        writes: &[Write],
-    ) -> Result<Version, CommitError> {
-        let outcome = self.metadata.commit(checks, writes).await;
-        if let Err(CommitError::NoSpace(_) | CommitError::Storage(_)) = &outcome {
-            admin.unsettled = false;
-        }
-        outcome
-    }
-
-    /// After a commit that failed with `error`: the topics as the metadata has them. The commit
-    /// may have happened all the same, or somebody else's did.
+    /// After the first commit of an operation failed with `error`: the topics as the metadata has
+    /// them. The commit may have happened all the same, or somebody else's did.
     async fn in_doubt(
         &self,
         admin: &mut Admin,
         error: &CommitError,
     ) -> Result<Arc<Topics>, Trouble> {
         match error {
-            CommitError::NoSpace(_) | CommitError::Storage(_) => {}
+            CommitError::NoSpace(_) | CommitError::Storage(_) => admin.unsettled = false,
             CommitError::Conflict { .. } | CommitError::Unknown(_) => self.settle(admin).await?,
         }
         Ok(self.topics())
@@ -390,155 +356,6 @@ impl Broker {
 
     pub(crate) fn publish(&self, topics: Topics) {
         self.topics.store(Arc::new(topics));
-    }
-
-    /// Everything that can be wrong with a new topic, before anything is written.
-    fn plan_topic(
-        &self,
-        name: &TopicName,
-        new: &NewTopic,
-    ) -> Result<TopicRecord, CreateTopicError> {
-        let topics = self.topics.load();
-        if topics.by_name(name.as_str()).is_some() {
-            return Err(CreateTopicError::Exists {
-                topic: name.clone(),
-            });
-        }
-        if let Some(with) = topics.colliding(name) {
-            let (topic, with) = (name.clone(), with.name().clone());
-            return Err(CreateTopicError::Collides { topic, with });
-        }
-        let configs = self.plan_configs(&new.configs)?;
-        let partitions = self.plan_partitions(new)?;
-        let limit = self.config.partitions_max_per_topic;
-        if partitions > limit {
-            let asked = i32::try_from(partitions).unwrap_or(i32::MAX);
-            return Err(CreateTopicError::TooManyPartitions { asked, limit });
-        }
-        let (held, limit) = (topics.partition_count(), self.config.partitions_max);
-        if held.saturating_add(partitions.into()) > limit.into() {
-            return Err(CreateTopicError::LimitReached {
-                held,
-                asked: partitions,
-                limit,
-            });
-        }
-        Ok(TopicRecord {
-            id: TopicId::ZERO,
-            partitions,
-            partitions_made: 0,
-            configs,
-        })
-    }
-
-    fn plan_configs(
-        &self,
-        configs: &[(String, Option<String>)],
-    ) -> Result<BTreeMap<String, String>, CreateTopicError> {
-        let mut planned = BTreeMap::new();
-        for (key, value) in configs {
-            let Some(value) = value else {
-                let error = crate::InvalidConfig::Null { key: key.clone() };
-                return Err(invalid_config(&error));
-            };
-            planned.insert(key.clone(), value.trim().to_owned());
-        }
-        TopicSettings::new(&self.config, &planned).map_err(|error| invalid_config(&error))?;
-        Ok(planned)
-    }
-
-    fn plan_partitions(&self, new: &NewTopic) -> Result<u32, CreateTopicError> {
-        if let Some(assignments) = &new.assignments {
-            if new.partitions.is_some() || new.replication_factor.is_some() {
-                return Err(CreateTopicError::AssignmentsAndCounts);
-            }
-            return self
-                .plan_assignments(assignments)
-                .map_err(|reason| CreateTopicError::InvalidAssignment { reason });
-        }
-        if let Some(asked) = new.replication_factor.filter(|factor| *factor != 1) {
-            return Err(CreateTopicError::InvalidReplicationFactor { asked, nodes: 1 });
-        }
-        match new.partitions {
-            None => Ok(self.config.num_partitions),
-            Some(asked) => u32::try_from(asked)
-                .ok()
-                .filter(|count| *count > 0)
-                .ok_or(CreateTopicError::InvalidPartitions { asked }),
-        }
-    }
-
-    fn plan_assignments(&self, assignments: &[(i32, Vec<i32>)]) -> Result<u32, String> {
-        let mut partitions: Vec<i32> = assignments.iter().map(|(number, _)| *number).collect();
-        partitions.sort_unstable();
-        if partitions.is_empty() || partitions.iter().zip(0..).any(|(given, due)| *given != due) {
-            return Err("the partitions must be 0, 1, 2 and so on, each once".to_owned());
-        }
-        for (partition, brokers) in assignments {
-            self.check_brokers(*partition, brokers)?;
-        }
-        u32::try_from(partitions.len()).map_err(|error| error.to_string())
-    }
-
-    fn check_brokers(&self, partition: i32, brokers: &[i32]) -> Result<(), String> {
-        let node = self.config.node_id;
-        if brokers == [node] {
-            return Ok(());
-        }
-        Err(format!(
-            "partition {partition} is given to {brokers:?}; there is only broker {node}"
-        ))
-    }
-
-    fn plan_growth(
-        &self,
-        topic: &Topic,
-        total: i32,
-        assignments: Option<&[Vec<i32>]>,
-    ) -> Result<u32, AddPartitionsError> {
-        let current = topic.partition_count();
-        let grown = u32::try_from(total).ok().filter(|total| *total > current);
-        let Some(partitions) = grown else {
-            let topic = topic.name().clone();
-            return Err(AddPartitionsError::TotalNotLarger {
-                topic,
-                current,
-                asked: total,
-            });
-        };
-        let limit = self.config.partitions_max_per_topic;
-        if partitions > limit {
-            return Err(AddPartitionsError::TooManyPartitions {
-                asked: total,
-                limit,
-            });
-        }
-        let asked = partitions.saturating_sub(current);
-        let (held, limit) = (
-            self.topics.load().partition_count(),
-            self.config.partitions_max,
-        );
-        if held.saturating_add(asked.into()) > limit.into() {
-            return Err(AddPartitionsError::LimitReached { held, asked, limit });
-        }
-        if let Some(assignments) = assignments {
-            self.check_growth(current, asked, assignments)
-                .map_err(|reason| AddPartitionsError::InvalidAssignment { reason })?;
-        }
-        Ok(partitions)
-    }
-
-    fn check_growth(&self, current: u32, asked: u32, given: &[Vec<i32>]) -> Result<(), String> {
-        if given.len() != asked as usize {
-            let given = given.len();
-            return Err(format!(
-                "{asked} partitions are added, {given} assignments are given"
-            ));
-        }
-        for (brokers, partition) in given.iter().zip(current.cast_signed()..) {
-            self.check_brokers(partition, brokers)?;
-        }
-        Ok(())
     }
 
     /// An id that no topic has.
@@ -572,27 +389,15 @@ impl Broker {
     }
 }
 
-/// The record of a topic that is published, whose storage therefore was made.
+/// The record that a published topic was made from.
 fn record_of(topic: &Topic) -> TopicRecord {
-    let partitions = topic.partition_count();
     TopicRecord {
         id: topic.id(),
-        partitions,
-        partitions_made: partitions,
+        partitions: topic.partition_count(),
+        partitions_made: topic.partitions_made(),
         configs: topic.configs().clone(),
     }
 }
 
-fn parse_name(name: &str) -> Result<TopicName, CreateTopicError> {
-    TopicName::parse(name).map_err(|source| CreateTopicError::InvalidName {
-        name: name.to_owned(),
-        source,
-    })
-}
-
-fn invalid_config(error: &crate::InvalidConfig) -> CreateTopicError {
-    CreateTopicError::InvalidConfig {
-        key: error.key().to_owned(),
-        reason: error.to_string(),
-    }
-}
+#[cfg(test)]
+mod tests;

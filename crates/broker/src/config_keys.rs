@@ -299,3 +299,6 @@ fn did_you_mean(suggestion: Option<&'static str>) -> String {
         .map(|name| format!("; did you mean {name}?"))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

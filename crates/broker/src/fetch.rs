@@ -251,3 +251,6 @@ impl FetchPartition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,9 @@ mod producer_ids;
 mod topics;
 mod values;
 
+#[cfg(test)]
+mod harness;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;

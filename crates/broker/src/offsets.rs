@@ -223,3 +223,6 @@ fn epoch_of(log: &dyn Log, offset: Offset) -> i32 {
     }
     most
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,11 +76,12 @@ impl Broker {
     /// without record belongs to an operation.
     pub(crate) async fn settle(&self, admin: &mut Admin) -> Result<(), Trouble> {
         admin.unsettled = true;
+        admin.leftovers = false;
         self.finish_deletions(admin).await?;
         let mut records = self.load_records().await?;
-        admin.unsettled = !admin.blocked.is_empty();
         self.make_missing(admin, &mut records).await;
         self.publish_records(&records);
+        admin.unsettled = false;
         Ok(())
     }
 
@@ -157,7 +158,7 @@ impl Broker {
             match confirmed {
                 Ok(now) => (*record, *version) = now,
                 Err(trouble) => {
-                    admin.unsettled = true;
+                    admin.leftovers = true;
                     let reason = trouble.into_failure();
                     tracing::error!(topic = %name, %reason, "the storage of a topic is not complete");
                 }
@@ -338,3 +339,6 @@ fn base64_url(uuid: [u8; 16]) -> String {
     };
     (0..22).map(letter).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,6 @@ impl Broker {
         next
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,6 @@ fn key(consumer: &str, topic: &Topic, partition: i32) -> Result<Key, PositionErr
         topic.partition(partition)?,
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,7 +199,11 @@ impl Target<'_> {
         if settings.timestamp_type == TimestampType::LogAppendTime {
             return Ok(());
         }
-        let earliest_ms = now_ms.saturating_sub(settings.timestamp_before_max_ms);
+        // The largest distance is no limit.
+        let earliest_ms = match settings.timestamp_before_max_ms {
+            i64::MAX => i64::MIN,
+            distance_ms => now_ms.saturating_sub(distance_ms),
+        };
         let latest_ms = now_ms.saturating_add(settings.timestamp_after_max_ms);
         let timed = |timestamp_ms: &i64| *timestamp_ms != NO_TIMESTAMP;
         let late = Some(header.max_timestamp_ms)
@@ -223,3 +227,6 @@ impl Target<'_> {
 
 /// What a producer writes that has no time.
 const NO_TIMESTAMP: i64 = -1;
+
+#[cfg(test)]
+mod tests;

@@ -57,8 +57,7 @@ impl ProducerIds {
             };
             match self.store(next, version).await {
                 Ok(()) => return Ok(first..next),
-                // Somebody else took it, or the outcome is not known: in both cases this block
-                // may be taken, and what stands there now is the start of one that is not.
+                // Somebody else took it: the next one is free.
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(Trouble::from(error).into()),
             }
@@ -127,3 +126,6 @@ impl Broker {
         Ok(ProducerIdentity { id, epoch: 0 })
     }
 }
+
+#[cfg(test)]
+mod tests;

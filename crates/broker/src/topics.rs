@@ -22,6 +22,8 @@ pub struct Topic {
     meta: TopicMeta,
     /// Of its record in the metadata.
     version: Version,
+    /// As in its record.
+    partitions_made: u32,
     settings: TopicSettings,
     config: Arc<BrokerConfig>,
     store: Arc<dyn LogStore>,
@@ -72,6 +74,7 @@ impl TopicSource {
         Ok(Topic {
             meta: self.meta(name, record)?,
             version,
+            partitions_made: record.partitions_made,
             settings: TopicSettings::new(&self.config, &record.configs)?,
             config: Arc::clone(&self.config),
             store: Arc::clone(&self.store),
@@ -164,6 +167,10 @@ impl Topic {
 
     pub(crate) fn version(&self) -> Version {
         self.version
+    }
+
+    pub(crate) fn partitions_made(&self) -> u32 {
+        self.partitions_made
     }
 
     pub(crate) fn mark_deleted(&self) {
@@ -282,3 +289,6 @@ impl<'a> IntoIterator for &'a Topics {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,3 +271,6 @@ impl Reader {
         Err(self.damaged(format!("{} bytes are left over", self.rest.len())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! The registry: its tables, its rules, and that what it shows is true.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config::BrokerConfig;
+
+const BOTH: [ConfigScope; 2] = [ConfigScope::Topic, ConfigScope::Broker];
+
+#[test]
+fn keys_are_sorted_and_each_is_found() {
+    for scope in BOTH {
+        let names: Vec<_> = keys(scope).iter().map(|key| key.name).collect();
+        assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
+        for key in keys(scope) {
+            assert_eq!(find(scope, key.name), Some(key));
+            assert_eq!(key.scope, scope);
+            assert!(key.documentation.ends_with('.'), "{}", key.name);
+        }
+    }
+    assert_eq!(keys(ConfigScope::Topic).len(), 37);
+}
+
+#[test]
+fn every_default_is_a_value_and_every_synonym_a_key() {
+    for scope in BOTH {
+        for key in keys(scope) {
+            if let Some(default) = key.default {
+                assert_eq!(validate(scope, key.name, default), Ok(()), "{}", key.name);
+            }
+        }
+    }
+    for key in keys(ConfigScope::Topic) {
+        let Some(synonym) = key.synonym else { continue };
+        let broker = find(ConfigScope::Broker, synonym);
+        let broker = broker.unwrap_or_else(|| panic!("{} has no {synonym}", key.name));
+        assert_eq!(broker.default, key.default, "{}", key.name);
+        assert_eq!(broker.rule, key.rule, "{}", key.name);
+        assert_eq!(broker.kind, key.kind, "{}", key.name);
+        let pinned = |key: &ConfigKey| matches!(key.effect, Effect::Pinned { .. });
+        assert_eq!(pinned(broker), pinned(key), "{}", key.name);
+    }
+}
+
+#[test]
+fn values_are_checked_by_type_and_range() {
+    // (key, good values, bad values)
+    let cases: [(&str, &[&str], &[&str]); 12] = [
+        (
+            "segment.bytes",
+            &["1048576", " 2147483647 "],
+            &["1048575", "2147483648", "1e9", "", "x"],
+        ),
+        (
+            "segment.ms",
+            &["1", "9223372036854775807"],
+            &["0", "-1", "9223372036854775808"],
+        ),
+        ("index.interval.bytes", &["0", "4096"], &["-1", "4k"]),
+        ("max.message.bytes", &["0", "+5"], &["-1", "5.0"]),
+        (
+            "message.timestamp.type",
+            &["CreateTime", "LogAppendTime"],
+            &["createtime", ""],
+        ),
+        ("min.insync.replicas", &["1", "3"], &["0"]),
+        (
+            "min.cleanable.dirty.ratio",
+            &["0", "0.5", "1"],
+            &["1.01", "-0.1", "NaN", "half"],
+        ),
+        (
+            "compression.gzip.level",
+            &["-1", "1", "9"],
+            &["0", "10", "-2"],
+        ),
+        ("compression.zstd.level", &["-131072", "22"], &["23"]),
+        (
+            "unclean.leader.election.enable",
+            &["true", "FALSE"],
+            &["yes", "1", ""],
+        ),
+        (
+            "leader.replication.throttled.replicas",
+            &["", "*", "0:1", "0:1, 1:2"],
+            &["0", "a:b", "*,0:1", "0:1,"],
+        ),
+        ("local.retention.ms", &["-2", "-1", "5"], &["-3"]),
+    ];
+    for (key, good, bad) in cases {
+        for value in good {
+            assert_eq!(
+                validate(ConfigScope::Topic, key, value),
+                Ok(()),
+                "{key}={value}"
+            );
+        }
+        for value in bad {
+            let error = validate(ConfigScope::Topic, key, value).expect_err(value);
+            assert!(
+                matches!(&error, InvalidConfig::BadValue { .. }),
+                "{key}={value}: {error}"
+            );
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    let cases = [
+        ("retention.ms", "604800000", "-1"),
+        ("retention.bytes", "1", "-1"),
+        ("cleanup.policy", "compact", "delete"),
+        ("cleanup.policy", "compact,delete", "delete"),
+        ("compression.type", "zstd", "producer"),
+        ("remote.storage.enable", "true", "false"),
+        ("segment.jitter.ms", "1", "0"),
+        ("preallocate", "true", "false"),
+    ];
+    for (key, value, instead) in cases {
+        let error = validate(ConfigScope::Topic, key, value).expect_err(key);
+        assert!(matches!(&error, InvalidConfig::NotBuilt { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("not built") && text.contains(instead),
+            "{text}"
+        );
+        assert_eq!(
+            validate(ConfigScope::Topic, key, instead),
+            Ok(()),
+            "{key}={instead}"
+        );
+    }
+    assert_eq!(
+        validate(ConfigScope::Topic, "preallocate", "False"),
+        Ok(()),
+        "the same value"
+    );
+}
+
+#[test]
+fn unknown_keys_are_answered_with_the_closest_one() {
+    let cases = [
+        ("segment.byte", Some("segment.bytes")),
+        ("retention.m", Some("retention.ms")),
+        ("max.mesage.bytes", Some("max.message.bytes")),
+        ("cleanup_policy", Some("cleanup.policy")),
+        ("x", None),
+        ("", None),
+        ("colour", None),
+    ];
+    for (name, suggestion) in cases {
+        let error = validate(ConfigScope::Topic, name, "1").expect_err(name);
+        let unknown = InvalidConfig::Unknown {
+            scope: ConfigScope::Topic,
+            key: name.to_owned(),
+            suggestion,
+        };
+        assert_eq!(error, unknown);
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("Unknown topic config name: {name}")),
+            "{text}"
+        );
+    }
+    let long = "é".repeat(100_000);
+    let error = validate(ConfigScope::Topic, &long, &long).expect_err("unknown");
+    assert!(
+        error.to_string().len() < 1000,
+        "no message grows with the input"
+    );
+    let error = validate(ConfigScope::Topic, "segment.ms", &long).expect_err("no number");
+    assert!(
+        error.to_string().len() < 1000,
+        "no message grows with the input"
+    );
+}
+
+#[test]
+fn distances_count_keystrokes() {
+    for (left, right, distance) in [
+        ("", "", 0),
+        ("", "abc", 3),
+        ("abc", "", 3),
+        ("abc", "abc", 0),
+        ("abc", "abd", 1),
+        ("abc", "ac", 1),
+        ("kitten", "sitting", 3),
+    ] {
+        assert_eq!(keystrokes(left, right), distance, "{left} {right}");
+        assert_eq!(keystrokes(right, left), distance, "{right} {left}");
+    }
+}
+
+#[test]
+fn every_broker_setting_is_set_and_shown_by_its_key() {
+    // (key, a value, and it as it is shown)
+    let cases = [
+        ("node.id", "7", "7"),
+        ("num.partitions", "3", "3"),
+        ("auto.create.topics.enable", "FALSE", "false"),
+        ("message.max.bytes", "2000", "2000"),
+        (
+            "log.message.timestamp.type",
+            "LogAppendTime",
+            "LogAppendTime",
+        ),
+        ("log.message.timestamp.before.max.ms", "5", "5"),
+        ("log.message.timestamp.after.max.ms", "6", "6"),
+        ("min.insync.replicas", "2", "2"),
+        ("log.segment.bytes", "1048576", "1048576"),
+        ("log.roll.ms", "1000", "1000"),
+        ("log.index.interval.bytes", "100", "100"),
+        ("offset.metadata.max.bytes", "10", "10"),
+        ("fetch.max.bytes", "2048", "2048"),
+        ("broker.rack", "r1", "r1"),
+        ("listeners", "PLAINTEXT://[::1]:9", "PLAINTEXT://[::1]:9"),
+        ("log.flush.interval.ms", "10", "10"),
+    ];
+    let defaults = BrokerConfig::default();
+    for (name, value, shown) in cases {
+        let key = find(ConfigScope::Broker, name).expect(name);
+        assert_eq!(
+            defaults.value_of(key).as_deref(),
+            key.default,
+            "{name} when nobody sets it"
+        );
+        let mut config = BrokerConfig::default();
+        config.set(name, value).expect(name);
+        assert_eq!(config.value_of(key).as_deref(), Some(shown), "{name}");
+        let entries = describe_broker(&config);
+        let changed = entries
+            .iter()
+            .filter(|entry| entry.source == ConfigSource::StaticBroker);
+        let mut changed: Vec<_> = changed.map(|entry| entry.key.name).collect();
+        changed.retain(|name| *name != "broker.id");
+        assert_eq!(changed, [name], "setting a key changes that key only");
+    }
+    for key in keys(ConfigScope::Broker) {
+        assert_eq!(
+            defaults.value_of(key).as_deref(),
+            key.default,
+            "{}",
+            key.name
+        );
+    }
+}
+
+#[test]
+fn broker_settings_that_are_wrong_change_nothing() {
+    let mut config = BrokerConfig::default();
+    for (name, value) in [
+        ("num.partitions", "0"),
+        ("log.retention.ms", "1"),
+        ("default.replication.factor", "2"),
+        ("delete.topic.enable", "false"),
+        ("node.ids", "1"),
+    ] {
+        config.set(name, value).expect_err(name);
+    }
+    assert_eq!(config, BrokerConfig::default());
+}
+
+fn configs(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+    of.iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[test]
+fn a_topic_acts_by_its_own_configs_over_the_brokers() {
+    let mut config = BrokerConfig::default();
+    config.set("message.max.bytes", "500").expect("good");
+    config.set("log.segment.bytes", "2000000").expect("good");
+    config.set("log.roll.ms", "7").expect("good");
+    let inherited = TopicSettings::new(&config, &configs(&[])).expect("good");
+    assert_eq!(inherited.message_bytes_max, 500);
+    assert_eq!(inherited.log, config.log);
+    let own = configs(&[
+        ("max.message.bytes", "600"),
+        ("message.timestamp.type", "LogAppendTime"),
+        ("message.timestamp.before.max.ms", "1"),
+        ("message.timestamp.after.max.ms", "2"),
+        ("segment.bytes", "3000000"),
+        ("segment.ms", "8"),
+        ("index.interval.bytes", "9"),
+        ("min.insync.replicas", "2"),
+    ]);
+    let expected = TopicSettings {
+        message_bytes_max: 600,
+        timestamp_type: records::TimestampType::LogAppendTime,
+        timestamp_before_max_ms: 1,
+        timestamp_after_max_ms: 2,
+        log: storage::LogConfig {
+            segment_bytes: 3_000_000,
+            segment_ms: std::time::Duration::from_millis(8),
+            index_interval_bytes: 9,
+        },
+    };
+    assert_eq!(TopicSettings::new(&config, &own), Ok(expected));
+}
+
+#[test]
+fn the_sync_interval_of_a_topic_is_the_brokers() {
+    let mut config = BrokerConfig::default();
+    let every = configs(&[("flush.messages", "1")]);
+    let seldom = configs(&[("flush.messages", "1000")]);
+    TopicSettings::new(&config, &every).expect("the broker syncs each append");
+    let error = TopicSettings::new(&config, &seldom).expect_err("not built");
+    assert!(error.to_string().contains("\"1\""), "{error}");
+    config
+        .set("log.flush.interval.messages", "1000")
+        .expect("good");
+    TopicSettings::new(&config, &every).expect_err("would promise more than the broker does");
+    TopicSettings::new(&config, &seldom).expect("what the broker does");
+}
+
+#[test]
+fn a_listing_says_where_each_value_comes_from() {
+    let mut config = BrokerConfig::default();
+    config.set("message.max.bytes", "500").expect("good");
+    let own = configs(&[("segment.bytes", "3000000"), ("max.message.bytes", "600")]);
+    let entries = describe_topic(&config, &own);
+    assert_eq!(entries.len(), 37);
+    let entry = |name: &str| {
+        let found = entries.iter().find(|entry| entry.key.name == name);
+        let found = found.expect("every key is listed");
+        let synonyms: Vec<_> = found
+            .synonyms
+            .iter()
+            .map(|synonym| (synonym.name, synonym.value.as_deref(), synonym.source))
+            .collect();
+        (found.value.as_deref(), found.source, synonyms)
+    };
+    let default = ConfigSource::Default;
+    let expected = vec![
+        ("max.message.bytes", Some("600"), ConfigSource::Topic),
+        ("message.max.bytes", Some("500"), ConfigSource::StaticBroker),
+        ("message.max.bytes", Some("1048588"), default),
+    ];
+    assert_eq!(
+        entry("max.message.bytes"),
+        (Some("600"), ConfigSource::Topic, expected)
+    );
+    let expected = vec![
+        ("segment.bytes", Some("3000000"), ConfigSource::Topic),
+        ("log.segment.bytes", Some("134217728"), default),
+    ];
+    assert_eq!(
+        entry("segment.bytes"),
+        (Some("3000000"), ConfigSource::Topic, expected)
+    );
+    let expected = vec![("log.retention.ms", Some("-1"), default)];
+    assert_eq!(entry("retention.ms"), (Some("-1"), default, expected));
+    let expected = vec![("remote.storage.enable", Some("false"), default)];
+    assert_eq!(
+        entry("remote.storage.enable"),
+        (Some("false"), default, expected)
+    );
+}
