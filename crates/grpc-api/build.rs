@@ -1,0 +1,33 @@
+//! Makes the messages, the service and the descriptor for reflection from `proto/broker.proto`,
+//! in pure Rust: no protoc is needed.
+
+use std::path::PathBuf;
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let proto = PathBuf::from("../../proto");
+    println!("cargo::rerun-if-changed=../../proto/broker.proto");
+    println!("cargo::rerun-if-changed=build.rs");
+    let described = protox::compile(["broker.proto"], [&proto])?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".broker")
+        .compile_fds(described.clone())?;
+    let mut bare = described;
+    // Comments are most of the bytes and no tool shows them.
+    for file in &mut bare.file {
+        file.source_code_info = None;
+    }
+    write(&out.join("broker_descriptor.bin"), &bare.encode_to_vec())?;
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a build script writes into OUT_DIR"
+)]
+fn write(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::write(path, bytes)
+}
