@@ -13,6 +13,8 @@ use storage::Isolation;
 use crate::Context;
 use crate::error::Coded;
 
+/// First version that tells the leader epoch.
+const EPOCH_FROM: i16 = 4;
 /// "Unknown", in offsets, times and epochs.
 const NONE: i64 = -1;
 
@@ -85,7 +87,10 @@ async fn find(
         error_code: ErrorCode::None.code(),
         timestamp: found.timestamp_ms.unwrap_or(NONE),
         offset: found.offset.map_or(NONE, records::Offset::get),
-        leader_epoch: found.leader_epoch.unwrap_or(-1),
+        leader_epoch: found
+            .leader_epoch
+            .filter(|_| context.version >= EPOCH_FROM)
+            .unwrap_or(-1),
     })
 }
 

@@ -38,16 +38,6 @@ pub(crate) struct Door {
     pub(crate) connections_max: u64,
 }
 
-/// One of the connections that are open, counted until dropped.
-#[derive(Debug)]
-pub(crate) struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Door {
     /// A set of tasks whose panics are counted with all others.
     pub(crate) fn new_tasks(&self) -> Tasks {
