@@ -108,10 +108,11 @@ impl Journal {
         self.write(|journal| {
             for chunk in watermarks.chunks(FRAME_ENTRIES_MAX) {
                 journal.append(ENTRIES, count_of(chunk.len()), &encode_all(chunk.iter()))?;
+                // Only now: a rewrite before would hold them, and then the frame again.
+                journal
+                    .watermarks
+                    .extend(chunk.iter().map(|entry| (entry.partition, *entry)));
             }
-            // Only now: a rewrite before would hold them, and then the frames again.
-            let entries = watermarks.iter().map(|entry| (entry.partition, *entry));
-            journal.watermarks.extend(entries);
             journal.sync()
         })
     }

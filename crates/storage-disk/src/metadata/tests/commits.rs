@@ -30,14 +30,19 @@ fn rows_survive_a_start_with_their_versions() {
 }
 
 #[test]
-fn both_copies_hold_the_same_bytes() {
+fn a_commit_is_on_the_disk_in_both_copies() {
     let disk = disk();
     let metadata = open(&disk);
-    commit(&metadata, &[put("a", "1")]).expect("room");
-    assert_eq!(
-        content(&disk, "metadata.a.1"),
-        content(&disk, "metadata.b.1")
-    );
+    for n in 0..3 {
+        commit(&metadata, &[put("a", &n.to_string())]).expect("room");
+        let durable = |name| {
+            disk.durable_bytes(&own_dir().join(name))
+                .expect("it has a name")
+        };
+        let (first, second) = (durable("metadata.a.1"), durable("metadata.b.1"));
+        assert_eq!(first, content(&disk, "metadata.a.1"));
+        assert_eq!(first, second, "the copies hold the same bytes");
+    }
 }
 
 #[test]
