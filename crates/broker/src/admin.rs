@@ -71,7 +71,7 @@ impl NewTopic {
 }
 
 impl Broker {
-    /// Makes a topic. With `validate_only` the topic returned exists nowhere and has no id.
+    /// Makes a topic. With `validate_only` the topic returned exists nowhere; its id is a free one.
     pub async fn create_topic(&self, new: NewTopic) -> Result<Arc<Topic>, CreateTopicError> {
         let name = plan::parse_name(&new.name)?;
         let mut admin = self.admin().await.map_err(Trouble::from)?;
@@ -82,11 +82,11 @@ impl Broker {
             });
         }
         let mut record = self.plan_topic(&name, &new)?;
+        record.id = self.new_topic_id();
         if new.validate_only {
             let topic = self.topic_of(&name, &record, Version::ABSENT, None);
             return Ok(Arc::new(topic));
         }
-        record.id = self.new_topic_id();
         self.make_topic(&mut admin, name, record).await
     }
 

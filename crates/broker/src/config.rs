@@ -113,6 +113,14 @@ impl BrokerConfig {
         Ok(())
     }
 
+    /// Whether every append is synced, so that no sync interval can be missed. What decides it
+    /// lies elsewhere; it is known here only as it is shown.
+    pub(crate) fn syncs_every_append(&self) -> bool {
+        self.shown
+            .get("durability")
+            .is_none_or(|mode| mode == "fsync")
+    }
+
     /// The value that a broker key has, as text; `None` for null.
     pub fn value_of(&self, key: &'static crate::config_keys::ConfigKey) -> Option<String> {
         match key.name {
@@ -125,7 +133,8 @@ impl BrokerConfig {
             "log.message.timestamp.after.max.ms" => Some(self.timestamp_after_max_ms.to_string()),
             "min.insync.replicas" => Some(self.min_insync_replicas.to_string()),
             "log.segment.bytes" => Some(self.log.segment_bytes.to_string()),
-            "log.roll.ms" => Some(self.log.segment_ms.as_millis().to_string()),
+            "log.roll.ms" => (self.log.segment_ms != LogConfig::default().segment_ms)
+                .then(|| self.log.segment_ms.as_millis().to_string()),
             "log.index.interval.bytes" => Some(self.log.index_interval_bytes.to_string()),
             "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),

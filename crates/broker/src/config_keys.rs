@@ -15,7 +15,7 @@ pub use rule::{Rule, Value};
 pub use settings::{ConfigEntry, ConfigSource, ConfigSynonym, TopicSettings};
 pub use topic::TOPIC_KEYS;
 
-pub(crate) use settings::{describe_broker, describe_topic, effective};
+pub(crate) use settings::{broken_sync_interval, describe_broker, describe_topic, effective};
 
 /// What a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,16 @@ pub enum Effect {
     Pinned {
         /// What is missing, as the subject of a sentence.
         missing: &'static str,
+        /// What it acts by.
+        acts_as: &'static str,
     },
-    /// The process acts by the broker's value for all topics alike.
-    FollowsBroker {
+    /// A promise to sync at least so often. With durability `fsync` every value is kept, because
+    /// every append is synced; otherwise only the default is, which promises nothing.
+    SyncInterval {
         /// What is missing, as the subject of a sentence.
         missing: &'static str,
+        /// The default.
+        acts_as: &'static str,
     },
     /// Any allowed value leads to the same behaviour on this broker, rightly so.
     Idle,
@@ -115,12 +120,27 @@ impl ConfigKey {
     }
 
     const fn pinned(mut self, missing: &'static str) -> Self {
-        self.effect = Effect::Pinned { missing };
+        let acts_as = self.default_or_empty();
+        self.effect = Effect::Pinned { missing, acts_as };
         self
     }
 
-    const fn follows_broker(mut self, missing: &'static str) -> Self {
-        self.effect = Effect::FollowsBroker { missing };
+    const fn sync_interval(mut self, missing: &'static str) -> Self {
+        let acts_as = self.default_or_empty();
+        self.effect = Effect::SyncInterval { missing, acts_as };
+        self
+    }
+
+    const fn default_or_empty(&self) -> &'static str {
+        match self.default {
+            Some(default) => default,
+            None => "",
+        }
+    }
+
+    /// Null until it is set, as in Kafka; until then the topic's own key has the default.
+    const fn null_until_set(mut self) -> Self {
+        self.default = None;
         self
     }
 
@@ -223,7 +243,7 @@ pub(crate) fn parse(
             value: shortened(text),
             expected,
         })?;
-    if let (Effect::Pinned { missing }, Some(acts_as)) = (key.effect, key.default)
+    if let Effect::Pinned { missing, acts_as } = key.effect
         && rule::read(key.kind, &key.rule, acts_as).as_ref() != Ok(&value)
     {
         return Err(not_built(key, text, missing, acts_as));

@@ -324,6 +324,9 @@ pub enum ProduceError {
         earliest_ms: i64,
         /// The latest that is allowed now.
         latest_ms: i64,
+        /// Which records of the batch are outside, counted from 0; none where the records cannot
+        /// be opened.
+        records: Vec<i32>,
     },
     /// The batch says that a broker stamped it.
     #[error("{topic}-{partition}: only a broker may mark a batch as LogAppendTime")]

@@ -18,7 +18,7 @@ use storage::{BytesBudget, CommitError, Entry, Key, Space, TopicMeta, TopicName,
 
 use crate::admin::Admin;
 use crate::config::BrokerConfig;
-use crate::config_keys::TopicSettings;
+use crate::config_keys::{self, TopicSettings};
 use crate::counters::Counters;
 use crate::error::{OpenBrokerError, Trouble, UnreadableValue};
 use crate::positions::Positions;
@@ -264,6 +264,9 @@ fn check_config(config: &BrokerConfig) -> Result<(), OpenBrokerError> {
     }
     if config.node_id < 0 {
         return refuse("node.id", format!("{} is negative", config.node_id));
+    }
+    if let Some((key, missing)) = config_keys::broken_sync_interval(config) {
+        return refuse(key, format!("{missing}, so it must be left out"));
     }
     if config.log.segment_bytes == 0 {
         return refuse(

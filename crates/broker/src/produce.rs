@@ -1,11 +1,14 @@
 //! From received bytes to a place in a log.
 //!
 //! Everything that can be known from the batch's header is checked before the log is touched; the
-//! records are never opened. Order of producers is the log's matter (`storage`).
+//! records are opened only to name the culprits of a refusal. Order of producers is the log's matter (`storage`).
 
-use bytes::BytesMut;
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
 use records::{
-    BatchError, BatchHeader, CheckLimits, CheckedBatch, Codec, Offset, TimestampType, check,
+    BatchError, BatchHeader, CheckLimits, CheckedBatch, Codec, DecodeBudget, Offset, TimestampType,
+    check,
 };
 use storage::{AppendError, BytesPermit, Fence};
 
@@ -134,7 +137,7 @@ impl Broker {
     ) -> Result<AppendTicket, ProduceError> {
         let now_ms = self.clock.wall_ms();
         target.check_transaction(batch.header())?;
-        target.check_time(batch.header(), now_ms)?;
+        target.check_time(&batch, now_ms)?;
         let stamped = target.topic.settings().timestamp_type == TimestampType::LogAppendTime;
         if stamped {
             batch.stamp_log_append_time(now_ms);
@@ -188,9 +191,10 @@ impl Target<'_> {
     }
 
     /// Time is judged by the header: the largest timestamp for the future, the first one for the
-    /// past. Records are not opened for it.
-    fn check_time(&self, header: &BatchHeader, now_ms: i64) -> Result<(), ProduceError> {
+    /// past. Records are opened only once the batch is refused.
+    fn check_time(&self, batch: &CheckedBatch, now_ms: i64) -> Result<(), ProduceError> {
         let (topic, partition) = (self.topic.name(), self.partition);
+        let header = batch.header();
         if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
             let topic = topic.clone();
             return Err(ProduceError::InvalidTimestampType { topic, partition });
@@ -221,10 +225,26 @@ impl Target<'_> {
             timestamp_ms,
             earliest_ms,
             latest_ms,
+            records: untimely_records(batch, earliest_ms..=latest_ms),
         })
     }
 }
 
+/// Which records have a time outside `allowed_ms`.
+fn untimely_records(batch: &CheckedBatch, allowed_ms: RangeInclusive<i64>) -> Vec<i32> {
+    let bytes = Bytes::copy_from_slice(batch.as_bytes());
+    let mut budget = DecodeBudget::new(OPENED_BYTES_MAX);
+    let Ok(opened) = records::records(&bytes, &mut budget) else {
+        return Vec::new();
+    };
+    let untimely = |time: i64| time != NO_TIMESTAMP && !allowed_ms.contains(&time);
+    let indexed = (0..).zip(opened.map_while(Result::ok));
+    let found = indexed.filter(|(_, record)| untimely(record.timestamp_ms));
+    found.map(|(index, _)| index).collect()
+}
+
+/// What opening the records of a refused batch may take.
+const OPENED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a producer writes that has no time.
 const NO_TIMESTAMP: i64 = -1;
 

@@ -4,7 +4,7 @@
 //! (listeners, directories, sockets, durability) is obeyed there; its value is handed to
 //! `BrokerConfig::shown` to be seen.
 
-use super::topic::{CODECS, POLICIES, TIMESTAMP_TYPES};
+use super::topic::{CODECS, POLICIES, SYNC, TIMESTAMP_TYPES};
 use super::{ConfigKey, ConfigKind, ConfigScope, Rule};
 
 type Typed = (ConfigKind, Rule);
@@ -109,6 +109,12 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
     )
     .pinned("forbidding deletion is not built yet"),
     key(
+        "durability",
+        TEXT,
+        "fsync",
+        "When an append is on disk: fsync (before it is answered), interval=N ms, or os.",
+    ),
+    key(
         "fetch.max.bytes",
         int(1024),
         "57671680",
@@ -166,15 +172,18 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
     key(
         "log.flush.interval.messages",
         long(1),
-        "1",
-        "Records after which a sync is forced; 1 with durability fsync.",
-    ),
+        "9223372036854775807",
+        "Where a topic does not say: flush.messages.",
+    )
+    .sync_interval(SYNC),
     key(
         "log.flush.interval.ms",
         long(0),
         "9223372036854775807",
-        "Time after which a sync is forced, with durability interval.",
-    ),
+        "Where a topic does not say: flush.ms.",
+    )
+    .sync_interval(SYNC)
+    .null_until_set(),
     key(
         "log.index.interval.bytes",
         int(0),
@@ -275,13 +284,15 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "0",
         "Where a topic does not say: segment.jitter.ms.",
     )
-    .pinned("jitter of segment.ms is not built yet"),
+    .pinned("jitter of segment.ms is not built yet")
+    .null_until_set(),
     key(
         "log.roll.ms",
         long(1),
         "604800000",
         "Where a topic does not say: segment.ms.",
-    ),
+    )
+    .null_until_set(),
     key(
         "log.segment.bytes",
         int(1_048_576),
@@ -294,7 +305,7 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "60000",
         "Where a topic does not say: file.delete.delay.ms.",
     )
-    .pinned(RETENTION),
+    .idle(),
     key(
         "max.connections",
         int(0),

@@ -46,11 +46,11 @@ impl TopicSettings {
 
     fn set(&mut self, config: &BrokerConfig, name: &str, text: &str) -> Result<(), InvalidConfig> {
         let (key, value) = parse(ConfigScope::Topic, name, text)?;
-        if let Effect::FollowsBroker { missing } = key.effect {
-            let acts_as = inherited(config, key).unwrap_or_default();
-            if rule::read(key.kind, &key.rule, &acts_as).as_ref() != Ok(&value) {
-                return Err(not_built(key, text, missing, &acts_as));
-            }
+        if let Effect::SyncInterval { missing, acts_as } = key.effect
+            && !config.syncs_every_append()
+            && rule::read(key.kind, &key.rule, acts_as).as_ref() != Ok(&value)
+        {
+            return Err(not_built(key, text, missing, acts_as));
         }
         match (key.name, &value) {
             ("max.message.bytes", Value::Integer(bytes)) => self.message_bytes_max = narrow(*bytes),
@@ -72,6 +72,25 @@ impl TopicSettings {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// A promise of the broker's settings to sync that its durability does not keep: the key, and
+/// what is missing.
+pub(crate) fn broken_sync_interval(config: &BrokerConfig) -> Option<(&'static str, &'static str)> {
+    let broken = |key: &'static ConfigKey| match key.effect {
+        Effect::SyncInterval { missing, acts_as } => {
+            let set = config.value_of(key);
+            set.is_some_and(|value| value != acts_as)
+                .then_some((key.name, missing))
+        }
+        Effect::Obeyed | Effect::Pinned { .. } | Effect::Idle => None,
+    };
+    let mut keys = keys(ConfigScope::Broker).iter();
+    if config.syncs_every_append() {
+        None
+    } else {
+        keys.find_map(broken)
     }
 }
 
@@ -125,10 +144,8 @@ pub(crate) fn effective(
 /// What a topic's key is where the topic does not say.
 fn inherited(config: &BrokerConfig, key: &'static ConfigKey) -> Option<String> {
     let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
-    match synonym {
-        Some(synonym) => config.value_of(synonym),
-        None => key.default.map(str::to_owned),
-    }
+    let given = synonym.and_then(|synonym| config.value_of(synonym));
+    given.or_else(|| key.default.map(str::to_owned))
 }
 
 /// Every key of a topic.
@@ -142,10 +159,10 @@ pub(crate) fn describe_topic(
             value: Some(value.clone()),
             source: ConfigSource::Topic,
         });
-        let broker = match key.synonym.and_then(|name| find(ConfigScope::Broker, name)) {
-            Some(synonym) => broker_synonyms(config, synonym),
-            None => vec![default_of(key)],
-        };
+        let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
+        let broker = synonym
+            .map(|synonym| broker_synonyms(config, synonym))
+            .unwrap_or_default();
         entry_of(key, own.into_iter().chain(broker).collect())
     };
     keys(ConfigScope::Topic).iter().map(entry).collect()
@@ -157,36 +174,33 @@ pub(crate) fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     keys(ConfigScope::Broker).iter().map(entry).collect()
 }
 
+/// Without synonyms, the default of the key itself holds.
 fn entry_of(key: &'static ConfigKey, synonyms: Vec<ConfigSynonym>) -> ConfigEntry {
-    let strongest = synonyms
-        .first()
-        .expect("every key has a default, be it null");
+    let strongest = synonyms.first();
+    let default = || key.default.map(str::to_owned);
     ConfigEntry {
         key,
-        value: strongest.value.clone(),
-        source: strongest.source,
+        value: strongest.map_or_else(default, |synonym| synonym.value.clone()),
+        source: strongest.map_or(ConfigSource::Default, |synonym| synonym.source),
         synonyms,
     }
 }
 
+/// The value that was set and the default, as far as they are not null, as Kafka lists them.
 fn broker_synonyms(config: &BrokerConfig, key: &'static ConfigKey) -> Vec<ConfigSynonym> {
-    let value = config.value_of(key);
-    let default = default_of(key);
-    if value == default.value {
-        return vec![default];
-    }
-    let set = ConfigSynonym {
-        name: key.name,
-        value,
-        source: ConfigSource::StaticBroker,
+    let default = key.default.map(str::to_owned);
+    let set = config
+        .value_of(key)
+        .filter(|value| Some(value) != default.as_ref());
+    let synonym = |source| {
+        move |value| ConfigSynonym {
+            name: key.name,
+            value: Some(value),
+            source,
+        }
     };
-    vec![set, default]
-}
-
-fn default_of(key: &'static ConfigKey) -> ConfigSynonym {
-    ConfigSynonym {
-        name: key.name,
-        value: key.default.map(str::to_owned),
-        source: ConfigSource::Default,
-    }
+    let set = set.map(synonym(ConfigSource::StaticBroker));
+    set.into_iter()
+        .chain(default.map(synonym(ConfigSource::Default)))
+        .collect()
 }

@@ -18,6 +18,7 @@ pub(super) const POLICIES: &[&str] = &["compact", "delete"];
 pub(super) const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
 
 const RETENTION: &str = "deleting old records is not built yet";
+pub(super) const SYNC: &str = "a sync interval besides --durability is not built yet";
 const TIERING: &str = "tiered storage is not built yet";
 
 const fn int(least: i64) -> Typed {
@@ -104,26 +105,26 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "file.delete.delay.ms",
         long(0),
         "60000",
-        "How long a removed segment stays on disk; no segment of a topic is removed yet.",
+        "How long removed files wait for their readers; here a reader keeps its files open instead.",
     )
     .inherits("log.segment.delete.delay.ms")
-    .pinned(RETENTION),
+    .idle(),
     key(
         "flush.messages",
         long(1),
-        "1",
-        "Sync after this many records; the broker's durability decides for all topics.",
+        "9223372036854775807",
+        "Sync at least after this many records; the broker's durability may do it oftener.",
     )
     .inherits("log.flush.interval.messages")
-    .follows_broker("a sync interval of one topic is not built yet"),
+    .sync_interval(SYNC),
     key(
         "flush.ms",
         long(0),
         "9223372036854775807",
-        "Sync after this time; the broker's durability decides for all topics.",
+        "Sync at least after this time; the broker's durability may do it oftener.",
     )
     .inherits("log.flush.interval.ms")
-    .follows_broker("a sync interval of one topic is not built yet"),
+    .sync_interval(SYNC),
     key(
         "follower.replication.throttled.replicas",
         REPLICAS,

@@ -322,7 +322,13 @@ async fn metadata_that_cannot_be_read_stops_the_start() {
 
 #[tokio::test]
 async fn settings_that_make_no_sense_stop_the_start() {
-    let cases: [fn(&mut BrokerConfig); 4] = [
+    let cases: [fn(&mut BrokerConfig); 5] = [
+        |config| {
+            config
+                .set("log.flush.interval.messages", "10")
+                .expect("a value");
+            config.set("durability", "os").expect("a value");
+        },
         |config| config.num_partitions = 0,
         |config| config.num_partitions = config.partitions_max_per_topic + 1,
         |config| config.node_id = -1,
