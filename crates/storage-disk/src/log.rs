@@ -139,10 +139,11 @@ impl DiskLog {
         );
     }
 
-    /// Everything below `end` is visible: answers producers and wakes readers.
+    /// Everything below `end` is visible: wakes readers and answers producers, in this order, so
+    /// that who waits after an answer is not woken for what it knows.
     fn announce(&self, end: Offset) {
-        self.progress.advance(end);
         self.waiters.wake_all();
+        self.progress.advance(end);
     }
 
     /// Durability is lost: nobody gets a good answer any more.

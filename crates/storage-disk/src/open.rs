@@ -43,8 +43,8 @@ pub struct Disk {
     pub store: Arc<DiskStore>,
     /// The metadata.
     pub metadata: Arc<DiskMetadata>,
-    shared: Arc<Shared>,
-    journal: Arc<Mutex<Journal>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) journal: Arc<Mutex<Journal>>,
     report: RecoveryReport,
     threads: Vec<JoinHandle<()>>,
     /// Held to the end.
@@ -94,6 +94,9 @@ pub(crate) fn open_with(
     let found = find_topics(&*vfs, directory.path(), clock.wall_ms())
         .map_err(at("read", directory.path()))?;
     let recovered = start.recover_all(found)?;
+    if !state.is_clean {
+        secure_names(&*vfs, directory.path(), &recovered)?;
+    }
     let (old_epoch, mut report) = (start.epoch, start.report);
     let epoch = raise_epoch(&metadata, old_epoch, report.epoch_max, directory.path())?;
     let context = Context::new(Arc::clone(&vfs), clock, options, (epoch, workers), health);
@@ -125,6 +128,24 @@ pub(crate) fn open_with(
         disk.start_threads()?;
     }
     Ok(disk)
+}
+
+/// A process that was killed may have left names that are in memory only, and this one will take
+/// them for durable.
+fn secure_names(vfs: &dyn Vfs, data_dir: &Path, topics: &[Recovered]) -> Result<(), OpenDiskError> {
+    if let Ok(file_system) = vfs.open_file_system(data_dir) {
+        return file_system
+            .sync()
+            .map_err(at("sync the file system of", data_dir));
+    }
+    let sync = |path: &Path| vfs.sync_dir(path).map_err(at("sync", path));
+    for topic in topics {
+        for (partition, _) in topic.places.iter().filter(|(_, place)| place.is_ok()) {
+            sync(&partition_dir(&topic.found.directory, *partition))?;
+        }
+        sync(&topic.found.directory)?;
+    }
+    sync(data_dir)
 }
 
 /// Tells every log, then the process.
@@ -255,29 +276,30 @@ impl Start<'_> {
                 Some(known) if found.partitions.contains(&partition) => Some(place_of(&known)),
                 _ => self.recover_partition(&directory, known, found.unlabelled)?,
             };
-            let offline = || self.offline(known.as_ref(), &directory);
-            places.insert(partition, place.map_or_else(|| Err(offline()), Ok));
-        }
-        for (partition, place) in &places {
-            if let Err(reason) = place {
-                let name = &found.stored.name;
-                self.report
-                    .alarm(Label::U, format!("{name}-{partition} is offline: {reason}"));
+            match place {
+                Some(place) => {
+                    places.insert(partition, Ok(place));
+                }
+                // A creation that a crash interrupted: whoever calls it again finishes it.
+                None if self.never_written(known.as_ref()) => {}
+                None => {
+                    let reason = offline(known.as_ref(), &directory);
+                    let name = &found.stored.name;
+                    let what = format!("{name}-{partition} is offline: {reason}");
+                    self.report.alarm(Label::U, what);
+                    places.insert(partition, Err(reason));
+                }
             }
         }
         Ok(Recovered { found, places })
     }
 
-    fn offline(&self, known: Option<&Watermark>, directory: &Path) -> Arc<str> {
-        let directory = directory.display();
-        match known
-            .map(|known| known.durable_end)
-            .filter(|end| *end > Offset::ZERO)
-        {
-            Some(end) => format!("{directory} is gone, though offsets below {end} were durable"),
-            None => format!("{directory} is gone"),
+    /// Whether nothing can be lost where a partition has no directory.
+    fn never_written(&self, known: Option<&Watermark>) -> bool {
+        match known {
+            Some(known) => known.durable_end == Offset::ZERO,
+            None => self.state.exists,
         }
-        .into()
     }
 
     /// `None`: the directory is gone, and there may have been records in it.
@@ -311,6 +333,15 @@ impl Start<'_> {
             io_error("recover", directory, source)
         })
     }
+}
+
+fn offline(known: Option<&Watermark>, directory: &Path) -> Arc<str> {
+    let directory = directory.display();
+    match known.map(|known| known.durable_end) {
+        Some(end) => format!("{directory} is gone, though offsets below {end} were durable"),
+        None => format!("{directory} is gone"),
+    }
+    .into()
 }
 
 /// Durable up to its start, which is what a journal says by not naming a partition.

@@ -1,3 +1,5 @@
 //! Tests of a whole data directory.
 
 mod conformance;
+mod crash;
+mod harness;

@@ -55,7 +55,7 @@ impl DiskLog {
     /// Everything up to `mark` is synced.
     pub(crate) fn finish_round(&self, mark: Mark) {
         let guard = self.context.health.guard("the end of a commit round");
-        let needs_upkeep = {
+        let (news, needs_upkeep) = {
             let mut state = self.state.lock();
             assert!(
                 state.durable.offset <= mark.offset && mark.offset <= state.end.offset,
@@ -63,16 +63,19 @@ impl DiskLog {
                 state.durable,
                 state.end
             );
+            let news = mark.offset > state.durable.offset;
             state.durable = mark;
             if self.context.syncs_first() {
                 state.visible = mark;
                 self.raise_high_watermark(mark.offset);
             }
             let loaded = state.loaded.as_mut();
-            loaded.is_some_and(|loaded| !std::mem::replace(&mut loaded.in_upkeep, true))
+            let asleep =
+                loaded.is_some_and(|loaded| !std::mem::replace(&mut loaded.in_upkeep, true));
+            (news, asleep)
         };
         drop(guard);
-        if self.context.syncs_first() {
+        if news && self.context.syncs_first() {
             self.announce(mark.offset);
         }
         if needs_upkeep {

@@ -54,13 +54,13 @@ impl Shared {
         Ok(())
     }
 
-    /// A free name in the trash.
+    /// A free name in the trash. Where the disk does not say, the rename will.
     pub(super) fn trash_place(&self, meta: &TopicMeta) -> PathBuf {
         let name = meta.id.to_string();
-        let taken = |path: &PathBuf| !matches!(self.context.vfs.stat(path), Ok(None));
+        let taken = |path: &PathBuf| matches!(self.context.vfs.stat(path), Ok(Some(_)));
         let mut path = self.trash_dir.join(&name);
         let mut attempt = 0_u32;
-        while taken(&path) && attempt < u32::MAX {
+        while taken(&path) {
             attempt = attempt.saturating_add(1);
             path = self.trash_dir.join(format!("{name}.{attempt}"));
         }

@@ -63,3 +63,15 @@ mod real {
         storage::store_conformance_tests!(fixture);
     }
 }
+
+mod simulated {
+    fn fixture() -> storage::conformance::Fixture {
+        let options = super::options("/data".into(), crate::Durability::Fsync);
+        super::fixture(
+            std::sync::Arc::new(vfs::SimVfs::new()),
+            options,
+            std::sync::Arc::new(()),
+        )
+    }
+    storage::store_conformance_tests!(fixture);
+}
