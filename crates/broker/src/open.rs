@@ -101,10 +101,16 @@ impl Broker {
 
     async fn load_records(&self) -> Result<Records, Trouble> {
         let mut records = Records::new();
+        let mut names = HashMap::new();
         for entry in self.list_all(&Key::space(Space::Topic)).await? {
             let name = name_of(&entry.key)?;
             let mut record = TopicRecord::decode(&entry.value)?;
             self.drop_invalid_configs(&name, &mut record);
+            if let Some(other) = names.insert(record.id, name.clone()) {
+                let reason = format!("{other} and {name} have the same id {}", record.id);
+                let what = "a topic record";
+                return Err(UnreadableValue::Damaged { what, reason }.into());
+            }
             records.insert(name, (record, entry.version));
         }
         Ok(records)

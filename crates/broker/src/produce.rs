@@ -52,7 +52,8 @@ impl AppendTicket {
         self.log_append_time_ms
     }
 
-    /// The base offset, once the batch is durable.
+    /// The base offset, once the batch is durable. If the topic is deleted meanwhile this is the
+    /// store's failure; [`Topic::is_deleted`] tells why.
     pub async fn durable(self) -> Result<Offset, AppendError> {
         self.ticket.durable().await
     }

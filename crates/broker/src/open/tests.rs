@@ -321,6 +321,15 @@ async fn metadata_that_cannot_be_read_stops_the_start() {
 }
 
 #[tokio::test]
+async fn two_topics_with_one_id_stop_the_start() {
+    let harness = Harness::new();
+    harness.write_topic("a", &record(1, 1, 1)).await;
+    harness.write_topic("b", &record(1, 1, 1)).await;
+    let error = harness.try_broker().await.expect_err("refused");
+    assert!(error.to_string().contains("a and b"), "{error}");
+}
+
+#[tokio::test]
 async fn settings_that_make_no_sense_stop_the_start() {
     let cases: [fn(&mut BrokerConfig); 5] = [
         |config| {

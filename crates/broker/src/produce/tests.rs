@@ -210,6 +210,25 @@ async fn timestamps_far_from_the_clock_are_refused() {
 }
 
 #[tokio::test]
+async fn untimely_records_are_named() {
+    let broker = Harness::new().broker().await;
+    let topic = create(&broker, "orders", 1).await;
+    for codec in [Codec::None, Codec::Zstd] {
+        let mut builder = BatchBuilder::new(codec);
+        for timestamp_ms in [NOW_MS, NOW_MS + 2 * HOUR_MS, -1, NOW_MS + 3 * HOUR_MS] {
+            let appended = builder.append(timestamp_ms, None, Some(b"v"), &[]);
+            appended.expect("a small record");
+        }
+        let bytes = bytes_of(builder.build().expect("a batch"));
+        let refused = broker.append(&topic, 0, bytes, Origin::default(), BytesPermit::free());
+        let Err(ProduceError::InvalidTimestamp { records, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(records, [1, 3], "{codec}");
+    }
+}
+
+#[tokio::test]
 async fn log_append_time_is_the_brokers() {
     let harness = Harness::new();
     let broker = harness.broker().await;
