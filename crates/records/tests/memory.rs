@@ -51,9 +51,9 @@ fn part(codec: Codec, body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// One record with a value of 32 MiB of zeros, compressed to 1.6 MiB at most.
+/// One record with a value of 16 MiB of zeros, compressed to 0.8 MiB at most.
 fn bomb(codec: Codec) -> Bytes {
-    let parts = 32;
+    let parts = 16;
     let value_bytes = i32::try_from(parts * MIB).unwrap();
     let mut fields = vec![0, 0, 0, 1];
     records::varint::put_varint(&mut fields, value_bytes);
@@ -84,20 +84,20 @@ fn memory_stays_within_the_budget() {
         .collect();
     let built = ALLOCATOR.max_allocated();
     assert!(
-        built < 8 * MIB,
+        built < 6 * MIB,
         "making the bombs took {built} bytes, too many to measure less"
     );
 
-    // Deep validation reads all 32 MiB and keeps nothing but a block.
+    // Deep validation reads all 16 MiB and keeps nothing but a block.
     for (codec, bomb) in &bombs {
-        let budget = &mut DecodeBudget::new(33 * MIB);
+        let budget = &mut DecodeBudget::new(17 * MIB);
         let (verdict, peak) = peak_of(|| validate_records_deep(bomb, budget));
         assert_eq!(verdict, Ok(()), "{codec}");
-        assert!(peak < 8 * MIB, "{codec}: {peak} bytes for a validation");
+        assert!(peak < 6 * MIB, "{codec}: {peak} bytes for a validation");
     }
 
     // Reading stops at the budget, and so does its memory.
-    let limit_bytes = 16 * MIB;
+    let limit_bytes = 8 * MIB;
     for (codec, bomb) in &bombs {
         let budget = &mut DecodeBudget::new(limit_bytes);
         let (refused, peak) = peak_of(|| records(bomb, budget).map(|_| ()));

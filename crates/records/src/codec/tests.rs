@@ -327,7 +327,15 @@ mod lz4_tests {
             encoder.flush().unwrap();
         }
         let packed = encoder.finish().unwrap();
+        assert_eq!(packed[..7], head(&[0x40, 0x40]));
         assert_eq!(unpack(Codec::Lz4, &packed, PLENTY), Ok(body));
+        // The same blocks, called independent: their copies reach nowhere.
+        let packed = [&head(&[0x60, 0x40])[..], &packed[7..]].concat();
+        let got = unpack(Codec::Lz4, &packed, PLENTY);
+        assert!(
+            matches!(got, Err(BatchError::BadCompression { .. })),
+            "{got:?}"
+        );
     }
 
     #[test]
@@ -399,6 +407,16 @@ mod lz4_tests {
                 "{what}: {got:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_head_that_promises_large_blocks_takes_no_memory() {
+        let block = lz4_flex::block::compress(b"ten bytes.");
+        let size = [u8::try_from(block.len()).unwrap(), 0, 0, 0];
+        let packed = [&head(&[0x60, 0x70])[..], &size, &block, &[0; 4]].concat();
+        let out = unpack(Codec::Lz4, &packed, PLENTY).unwrap();
+        assert_eq!(out, b"ten bytes.");
+        assert!(out.capacity() < 4096, "{} bytes", out.capacity());
     }
 
     #[test]
