@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -27,6 +26,16 @@ type broker struct {
 }
 
 var errClosed = errors.New("connection closed")
+
+// reach is learn with an error instead of a panic.
+func reach(address string) (b *broker, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("%s: %v", address, reason)
+		}
+	}()
+	return learn(address), nil
+}
 
 // learn asks for what the normalization needs: node id, cluster id, and the epoch a fresh topic has.
 func learn(address string) *broker {
@@ -149,7 +158,5 @@ func (b *broker) show(request kmsg.Request) string {
 	return b.render(response)
 }
 
-func fatal(err error) {
-	fmt.Fprintln(os.Stderr, "prober:", err)
-	os.Exit(1)
-}
+// fatal gives up the running probe: a step around it failed.
+func fatal(err error) { panic(err) }

@@ -62,7 +62,11 @@ func main() {
 	for _, a := range apis() {
 		served[a.key] = true
 	}
-	b := learn(os.Args[1])
+	b, err := reach(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "prober:", err)
+		os.Exit(1)
+	}
 	for _, a := range apis() {
 		if only == "" || strings.EqualFold(only, a.name) {
 			runAPI(b, a)
@@ -82,7 +86,7 @@ func runAPI(b *broker, a api) {
 			text := skipped
 			if v <= a.max {
 				b.topic = topicName(a.name, p.name, v)
-				text = strings.ReplaceAll(p.run(b, v), b.topic, "TOPIC")
+				text = strings.ReplaceAll(attempt(b, p, v), b.topic, "TOPIC")
 			}
 			if v > a.min && text != last {
 				printRow(p.name, from, v-1, last)
@@ -91,6 +95,17 @@ func runAPI(b *broker, a api) {
 			last = text
 		}
 	}
+}
+
+// attempt runs one probe; if a step around it fails, that is what is printed, and the next probe runs.
+func attempt(b *broker, p probe, version int16) (text string) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			b.hangUp()
+			text = fmt.Sprint("could not be asked: ", reason)
+		}
+	}()
+	return p.run(b, version)
 }
 
 func printRow(name string, from, to int16, text string) {

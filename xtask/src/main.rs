@@ -27,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   codegen --from-jar   refresh the facts from Kafka's clients jar (Maven), then write the messages
   compare kafka        ottla and Apache Kafka under the same load, in turn; prints the ratios
   conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
+  flights              336,776 records in and out of every front door; --kill: with kill -9 in between
   tidy                 arrows between crates, file heads, sizes, names
 ";
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             "codegen" => codegen::run(rest),
             "compare" => compare::run(rest),
             "conformance" => conformance::run(rest),
+            "flights" => conformance::flights::run(rest),
             "tidy" => tidy::run(),
             other => Err(format!("unknown command '{other}'\n\n{USAGE}")),
         },

@@ -24,6 +24,8 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 pub(super) struct Broker {
     pub(super) address: String,
     process: Option<Child>,
+    /// Starts it once more, on the same port and data.
+    again: Option<Command>,
     /// Removed with the broker.
     data: Option<TempDir>,
 }
@@ -36,6 +38,7 @@ impl Broker {
             Target::Running(address) => Ok(Self {
                 address: address.clone(),
                 process: None,
+                again: None,
                 data: None,
             }),
         }
@@ -44,6 +47,16 @@ impl Broker {
     /// The data directory, unless the broker was not started here.
     pub(super) fn data_folder(&self) -> Option<PathBuf> {
         self.data.as_ref().map(|folder| folder.path().join("data"))
+    }
+
+    /// Kills the process as `kill -9` does and starts it again where it was.
+    pub(super) fn kill_and_restart(mut self) -> Result<Self, String> {
+        let (Some(process), Some(again)) = (&mut self.process, &mut self.again) else {
+            return Err("a broker that was not started here is not killed".to_owned());
+        };
+        process::kill(process);
+        self.process = Some(spawn(again)?);
+        await_answer(self)
     }
 
     /// Ends the broker; the same as dropping it.
@@ -72,7 +85,8 @@ pub(super) fn build_ottla(places: &Places) -> Result<(), String> {
     process::succeed(cargo).map(drop)
 }
 
-fn ottla_binary(places: &Places) -> PathBuf {
+/// The binary under test.
+pub(super) fn ottla_binary(places: &Places) -> PathBuf {
     if let Some(given) = std::env::var_os("OTTLA_BIN") {
         return PathBuf::from(given);
     }
@@ -85,33 +99,40 @@ fn ottla_binary(places: &Places) -> PathBuf {
 fn start_ottla(places: &Places) -> Result<Broker, String> {
     let data = temporary_folder()?;
     let binary = ottla_binary(places);
-    let mut child = Command::new(&binary)
-        .args(["--port", "0", "--data-dir"])
-        .arg(data.path().join("data"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot run {}: {e}", binary.display()))?;
+    let on_port = |port: &str| {
+        let mut ottla = Command::new(&binary);
+        ottla
+            .args(["--port", port, "--data-dir"])
+            .arg(data.path().join("data"));
+        ottla
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        ottla
+    };
+    let mut child = spawn(on_port("0").stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let (sender, receiver) = mpsc::sync_channel(1);
     listen_for_port(
         child.stdout.take().expect("stdout was piped"),
         sender.clone(),
     );
     listen_for_port(child.stderr.take().expect("stderr was piped"), sender);
-    let port = receiver.recv_timeout(START_LIMIT);
-    let address = port
-        .as_ref()
-        .map_or_else(|_| String::new(), |port| format!("127.0.0.1:{port}"));
-    let broker = Broker {
-        address,
-        process: Some(child),
-        data: Some(data),
-    };
-    if port.is_err() {
+    let Ok(port) = receiver.recv_timeout(START_LIMIT) else {
+        process::kill(&mut child);
         return Err("ottla ended or printed no address".to_owned());
-    }
-    await_answer(broker)
+    };
+    await_answer(Broker {
+        address: format!("127.0.0.1:{port}"),
+        process: Some(child),
+        again: Some(on_port(&port.to_string())),
+        data: Some(data),
+    })
+}
+
+fn spawn(command: &mut Command) -> Result<Child, String> {
+    command
+        .spawn()
+        .map_err(|e| format!("cannot run {command:?}: {e}"))
 }
 
 /// Reads a stream to its end, so that the broker never waits for us, and sends the first port in it.
@@ -171,18 +192,16 @@ fn start_kafka(places: &Places) -> Result<Broker, String> {
     format.arg(&properties);
     process::succeed(format)?;
     let log = places.cache.join("kafka/server.log");
-    let child = java()
-        .arg("kafka.Kafka")
-        .arg(&properties)
+    let mut server = java();
+    server.arg("kafka.Kafka").arg(&properties);
+    server
         .stdin(Stdio::null())
         .stdout(create(&log)?)
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("cannot run java: {e}"))?;
-    let address = format!("127.0.0.1:{port}");
+        .stderr(Stdio::null());
     await_answer(Broker {
-        address,
-        process: Some(child),
+        address: format!("127.0.0.1:{port}"),
+        process: Some(spawn(&mut server)?),
+        again: Some(server),
         data: Some(data),
     })
 }

@@ -105,6 +105,78 @@ pub(super) fn kcat(_places: &Places) -> Result<(), String> {
     if present("kcat") { Ok(()) } else { apt("kcat") }
 }
 
+/// What the flights need: the data set as JSON lines, and a Go client generated from the proto file.
+pub(super) fn flights(places: &Places) -> Result<(), String> {
+    let folder = places.suite.join("flights");
+    let inputs = [folder.join("requirements.txt"), folder.join("make.py")];
+    once(places, "flights-data", &inputs, || {
+        let environment = places.cache.join("venv-flights");
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(&environment);
+        succeed(venv)?;
+        // Without its dependencies: only the data in it is used.
+        let mut pip = Command::new(environment.join("bin/pip"));
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "-r",
+        ]);
+        pip.arg(&inputs[0]);
+        succeed(pip)?;
+        let mut make = Command::new(environment.join("bin/python"));
+        make.arg(&inputs[1]).arg(places.cache.join("flights.jsonl"));
+        succeed(make).map(drop)
+    })?;
+    grpc_client(places)?;
+    go(places, "flights")
+}
+
+const GO_TOOLS: [&str; 3] = [
+    "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
+    "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
+    "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
+];
+
+/// The Go code that protoc generates from proto/broker.proto, as a module.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "generated files of a developer's tool"
+)]
+fn grpc_client(places: &Places) -> Result<(), String> {
+    need("go", "golang")?;
+    if !present("protoc") {
+        apt("protobuf-compiler")?;
+    }
+    let proto = places.root.join("proto");
+    once(places, "grpc-client", &[proto.join("broker.proto")], || {
+        let programs = places.cache.join("bin");
+        for tool in GO_TOOLS {
+            let mut go = Command::new("go");
+            go.args(["install", tool]).env("GOBIN", &programs);
+            succeed(go)?;
+        }
+        let output = places.cache.join("grpc");
+        let module = output.join("broker");
+        fs::create_dir_all(&module).map_err(|e| format!("{}: {e}", module.display()))?;
+        let mut protoc = Command::new("protoc");
+        for plugin in ["go", "go-grpc"] {
+            let program = programs.join(format!("protoc-gen-{plugin}"));
+            protoc.arg(format!(
+                "--plugin=protoc-gen-{plugin}={}",
+                program.display()
+            ));
+            protoc.arg(format!("--{plugin}_out={}", output.display()));
+        }
+        protoc.arg("broker.proto").current_dir(&proto);
+        succeed(protoc)?;
+        let go_mod = module.join("go.mod");
+        fs::write(&go_mod, "module ottla/conformance/broker\n\ngo 1.26.0\n")
+            .map_err(|e| format!("{}: {e}", go_mod.display()))
+    })
+}
+
 /// The jars a pom.xml of the suite names.
 fn jars(places: &Places, name: &str) -> Result<(), String> {
     need("java", "openjdk-17-jdk-headless")?;

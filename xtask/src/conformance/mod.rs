@@ -7,6 +7,7 @@
 
 mod broker;
 mod clients;
+pub(crate) mod flights;
 mod install;
 mod options;
 mod process;

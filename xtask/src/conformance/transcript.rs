@@ -52,58 +52,85 @@ pub(super) fn differences(expected: &str, got: &str) -> Vec<String> {
     let mut all = Vec::new();
     for (key, wanted) in &expected {
         match got.iter().find(|(other, _)| other == key) {
-            None => all.push(format!("missing    {key}\n  expected {}", cut(wanted, 0))),
+            None => all.push((key, format!("missing    {wanted}", wanted = cut(wanted, 0)))),
             Some((_, found)) if found != wanted => {
                 let at = common_prefix(wanted, found);
                 let (wanted, found) = (cut(wanted, at), cut(found, at));
-                all.push(format!(
-                    "different  {key}\n  expected {wanted}\n  got      {found}"
-                ));
+                all.push((key, format!("expected   {wanted}\n  got        {found}")));
             }
             Some(_) => {}
         }
     }
     for (key, found) in &got {
         if !expected.iter().any(|(other, _)| other == key) {
-            all.push(format!("unexpected {key}\n  got      {}", cut(found, 0)));
+            all.push((key, format!("unexpected {}", cut(found, 0))));
         }
     }
-    let same_lines = all.is_empty() && expected.len() == got.len();
-    if same_lines
-        && expected
-            .iter()
-            .zip(&got)
-            .any(|(one, other)| one.0 != other.0)
-    {
-        all.push("the same lines in another order".to_owned());
+    if all.is_empty() && expected != got {
+        return vec!["the same lines in another order".to_owned()];
     }
-    if all.len() > SHOWN_MAX {
-        let more = all.len() - SHOWN_MAX;
-        all.truncate(SHOWN_MAX);
-        all.push(format!("and {more} more"));
-    }
-    all
+    shown(&all)
 }
 
-/// Each line under a name that is unique: section, what was asked, and a count if asked again.
+/// Differences that several versions share are shown once.
+fn shown(all: &[(&String, String)]) -> Vec<String> {
+    let mut sentences: Vec<(String, &str)> = Vec::new();
+    for (key, body) in all {
+        match sentences.last_mut() {
+            Some((keys, last)) if *last == body.as_str() => {
+                let version = key.rsplit(' ').next().unwrap_or(key);
+                keys.push(' ');
+                keys.push_str(version);
+            }
+            _ => sentences.push(((*key).clone(), body)),
+        }
+    }
+    let more = sentences.len().saturating_sub(SHOWN_MAX);
+    let mut shown: Vec<String> = sentences
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|(keys, body)| format!("{keys}\n  {body}"))
+        .collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown
+}
+
+/// Each observation under a name that is unique: section, what was asked, and a count if asked
+/// again. A line for a range of versions is one observation per version.
 fn keyed(transcript: &str) -> Vec<(String, &str)> {
     let mut all: Vec<(String, &str)> = Vec::new();
     let mut section = "";
     let mut seen = std::collections::HashMap::<String, usize>::new();
     for line in transcript.lines() {
         section = line.strip_prefix("# ").unwrap_or(section);
-        let asked = line.split_once(" -> ").map_or(line, |(asked, _)| asked);
-        let key = format!("{section}: {asked}");
-        let count = seen.entry(key.clone()).or_default();
-        *count += 1;
-        let unique = if *count == 1 {
-            key
-        } else {
-            format!("{key} ({count})")
-        };
-        all.push((unique, line));
+        let (asked, observed) = line.split_once(" -> ").unwrap_or((line, ""));
+        for asked in versions(asked) {
+            let key = format!("{section}: {asked}");
+            let count = seen.entry(key.clone()).or_default();
+            *count += 1;
+            let unique = if *count == 1 {
+                key
+            } else {
+                format!("{key} ({count})")
+            };
+            all.push((unique, observed));
+        }
     }
     all
+}
+
+/// `good v2-4` is `good v2`, `good v3` and `good v4`.
+fn versions(asked: &str) -> Vec<String> {
+    let range = asked.rsplit_once(" v").and_then(|(what, range)| {
+        let (from, to) = range.split_once('-')?;
+        Some((what, from.parse::<u16>().ok()?, to.parse::<u16>().ok()?))
+    });
+    match range {
+        Some((what, from, to)) => (from..=to).map(|v| format!("{what} v{v}")).collect(),
+        None => vec![asked.to_owned()],
+    }
 }
 
 fn common_prefix(one: &str, other: &str) -> usize {

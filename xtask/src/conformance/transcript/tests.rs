@@ -2,41 +2,52 @@
 
 use super::{differences, section};
 
-const RECORDED: &str = "# one\na -> 1\nread -> x\nread -> y\n# two\na -> 2\n";
+const RECORDED: &str = "# one\na -> 1\nread -> x\nread -> y\n# two\na v2-4 -> 2\n";
+
+fn check(got: &str, expected: &[&str]) {
+    let all = differences(RECORDED, got);
+    assert_eq!(all, expected, "for {got:?}");
+}
 
 #[test]
 fn kinds_of_difference() {
-    for (got, found) in [
-        (RECORDED, vec![]),
-        (
-            "# one\na -> 9\nread -> x\nread -> y\n# two\na -> 2\n",
-            vec!["different  one: a"],
-        ),
-        (
-            "# one\na -> 1\nread -> x\n# two\na -> 2\n",
-            vec!["missing    one: read (2)"],
-        ),
-        (
-            "# one\na -> 1\nread -> x\nread -> y\n# two\na -> 2\nb -> 3\n",
-            vec!["unexpected two: b"],
-        ),
-        (
-            "# one\nread -> x\na -> 1\nread -> y\n# two\na -> 2\n",
-            vec!["the same lines in another"],
-        ),
-        (
-            "",
-            vec![
-                "missing", "missing", "missing", "missing", "missing", "missing",
-            ],
-        ),
-    ] {
-        let all = differences(RECORDED, got);
-        assert_eq!(all.len(), found.len(), "{got:?}: {all:?}");
-        for (difference, start) in all.iter().zip(found) {
-            assert!(difference.starts_with(start), "{difference}");
-        }
-    }
+    check(RECORDED, &[]);
+    check(
+        "# one\na -> 1\nread -> x\nread -> y\n# two\na v2-3 -> 2\na v4 -> 2\n",
+        &[],
+    );
+    check(
+        "# one\na -> 9\nread -> x\nread -> y\n# two\na v2-4 -> 2\n",
+        &["one: a\n  expected   1\n  got        9"],
+    );
+    check(
+        "# one\na -> 1\nread -> x\n# two\na v2-4 -> 2\n",
+        &["one: read (2)\n  missing    y"],
+    );
+    check(
+        "# one\na -> 1\nread -> x\nread -> y\n# two\na v2-4 -> 2\nb -> 3\n",
+        &["two: b\n  unexpected 3"],
+    );
+    check(
+        "# one\nread -> x\na -> 1\nread -> y\n# two\na v2-4 -> 2\n",
+        &["the same lines in another order"],
+    );
+    assert_eq!(
+        differences(RECORDED, "").len(),
+        6,
+        "nothing at all is not equal"
+    );
+}
+
+#[test]
+fn versions_share_one_sentence() {
+    check(
+        "# one\na -> 1\nread -> x\nread -> y\n# two\na v2 -> 2\na v3-5 -> 7\n",
+        &[
+            "two: a v3 v4\n  expected   2\n  got        7",
+            "two: a v5\n  unexpected 7",
+        ],
+    );
 }
 
 #[test]
@@ -52,6 +63,6 @@ fn a_long_line_is_shown_where_it_differs() {
 
 #[test]
 fn one_section() {
-    assert_eq!(section(RECORDED, "two"), "# two\na -> 2\n");
+    assert_eq!(section(RECORDED, "two"), "# two\na v2-4 -> 2\n");
     assert_eq!(section(RECORDED, "three"), "");
 }
