@@ -92,6 +92,7 @@ impl OpenFiles {
     }
 
     /// How many files are held.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.held.lock().slots.len()
     }

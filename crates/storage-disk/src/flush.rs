@@ -187,7 +187,7 @@ fn tasks_of(log: &Arc<DiskLog>, work: &RoundWork) -> Vec<SyncTask> {
     };
     let mut tasks: Vec<SyncTask> = work.files.iter().map(file).collect();
     if work.directory {
-        let what = Target::Directory(log.directory().to_owned());
+        let what = Target::Directory(log.directory());
         tasks.push(SyncTask {
             log: Arc::clone(log),
             what,

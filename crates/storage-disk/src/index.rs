@@ -4,6 +4,8 @@
 //! (u32), and the position where that batch begins (u32). Both rise strictly. The index is derived:
 //! it is checked at use, rebuilt when in doubt, and never says where a log ends.
 
+use bytes::Buf;
+
 use crate::position::Position;
 
 /// Size of one entry.
@@ -27,11 +29,11 @@ impl IndexEntry {
         bytes
     }
 
-    fn decode(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h] = *bytes;
+    /// The mirror of `encode`.
+    fn decode(mut bytes: &[u8]) -> Self {
         Self {
-            relative_last: u32::from_be_bytes([a, b, c, d]),
-            position: Position::new(u32::from_be_bytes([e, f, g, h])),
+            relative_last: bytes.get_u32(),
+            position: Position::new(bytes.get_u32()),
         }
     }
 }
@@ -48,7 +50,7 @@ impl OffsetIndex {
     pub(crate) fn decode(bytes: &[u8], log_end: Position) -> (Self, bool) {
         let (chunks, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         let mut index = Self::default();
-        for entry in chunks.iter().map(IndexEntry::decode) {
+        for entry in chunks.iter().map(|entry| IndexEntry::decode(entry)) {
             if !index.accepts(entry) || entry.position >= log_end {
                 return (index, false);
             }
@@ -82,6 +84,10 @@ impl OffsetIndex {
             self.entries.last()
         );
         self.entries.push(entry);
+    }
+
+    pub(crate) fn entries(&self) -> &[IndexEntry] {
+        &self.entries
     }
 
     pub(crate) fn len(&self) -> usize {

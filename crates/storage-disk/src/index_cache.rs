@@ -58,9 +58,4 @@ impl IndexCache {
             held.remove(oldest);
         }
     }
-
-    /// An index that turned out to be wrong.
-    pub(crate) fn remove(&self, key: FileKey) {
-        self.held.lock().remove(key);
-    }
 }

@@ -85,7 +85,7 @@ impl DiskLog {
         partition: u32,
         place: Place,
     ) -> Arc<Self> {
-        let Place { log_start, end, .. } = place;
+        let Place { log_start, end } = place;
         assert!(
             log_start <= end.offset,
             "a log starts at {log_start}, before its end"

@@ -1,1 +1,244 @@
-//! Looking at a data directory without owning it: nothing is written, no lock is taken.
+//! Looking at logs without owning the data directory: `ottla log inspect` and `ottla log verify`.
+//!
+//! Opens files for reading only, takes no lock, writes nothing, and repairs nothing; a broker may
+//! run meanwhile, and then the end of a log is a moving target.
+
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use records::{BatchHeader, Offset};
+use vfs::{EntryKind, File, OpenMode, Vfs};
+
+use crate::listing;
+use crate::paths::SegmentFile;
+use crate::position::Position;
+use crate::walk::{EpochRange, Step, Walk, resync};
+use crate::window::{Access, Fault, fill};
+
+pub use verify::{Problem, VerifyReport, verify};
+
+/// Why nothing could be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// There is no such file or directory.
+    #[error("{} does not exist", .0.display())]
+    NotFound(PathBuf),
+    /// It is neither a segment, nor a partition, topic or data directory.
+    #[error("{} holds no log: name a .log file, or the directory of a partition, topic or broker", .0.display())]
+    NoLog(PathBuf),
+    /// The disk did not answer.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// What was read.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// One frame of a segment: `[offset][length][crc][payload]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameLine {
+    /// The segment file.
+    pub path: PathBuf,
+    /// Where the frame begins in it.
+    pub position: u64,
+    /// Bytes of the whole frame.
+    pub size_bytes: usize,
+    /// CRC-32C of the bytes, which [`FrameLine::crc_ok`] compares with the header's.
+    pub crc: u32,
+    /// Whether the bytes are what was written.
+    pub crc_ok: bool,
+    /// The rest of the frame's head: offset, length, what the payload is.
+    pub header: BatchHeader,
+}
+
+/// A range of a segment that holds no good frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment file.
+    pub path: PathBuf,
+    /// Where it begins.
+    pub position: u64,
+    /// Where good frames go on, or the file ends.
+    pub end: u64,
+    /// What is wrong at its begin.
+    pub reason: String,
+}
+
+/// What [`inspect`] saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InspectReport {
+    /// Segments.
+    pub segments: usize,
+    /// Good frames.
+    pub frames: u64,
+    /// Where there are none.
+    pub damaged: Vec<Damage>,
+}
+
+/// Calls `each` for every frame of a `.log` file, or of all segments of a partition's directory.
+/// A frame whose head makes sense but whose checksum does not match is shown too.
+pub fn inspect(
+    vfs: &dyn Vfs,
+    path: &Path,
+    each: &mut dyn FnMut(&FrameLine),
+) -> Result<InspectReport, OfflineError> {
+    let mut report = InspectReport::default();
+    for segment in segments_of(vfs, path)? {
+        report.segments = report.segments.saturating_add(1);
+        segment.walk(&mut |seen| match seen {
+            Seen::Frame(frame) => {
+                if frame.crc_ok {
+                    report.frames = report.frames.saturating_add(1);
+                }
+                each(&frame);
+            }
+            Seen::Damage(damage) => report.damaged.push(damage),
+        })?;
+    }
+    Ok(report)
+}
+
+/// A segment to be looked at.
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    pub(super) base: Offset,
+    pub(super) size: Position,
+    pub(super) file: Arc<dyn File>,
+}
+
+pub(super) enum Seen {
+    Frame(FrameLine),
+    Damage(Damage),
+}
+
+/// The segments that a path means, in order.
+pub(super) fn segments_of(vfs: &dyn Vfs, path: &Path) -> Result<Vec<Segment>, OfflineError> {
+    let stat = vfs.stat(path).map_err(at(path))?;
+    match stat.map(|stat| stat.kind) {
+        None => Err(OfflineError::NotFound(path.to_owned())),
+        Some(EntryKind::File) => Ok(vec![Segment::open(vfs, path)?]),
+        Some(_) => {
+            let listing = listing::list(vfs, path)
+                .map_err(at(path))?
+                .unwrap_or_default();
+            if listing.logs.is_empty() {
+                return Err(OfflineError::NoLog(path.to_owned()));
+            }
+            let paths = listing
+                .logs
+                .iter()
+                .map(|log| SegmentFile::Log.path(path, log.base));
+            paths.map(|path| Segment::open(vfs, &path)).collect()
+        }
+    }
+}
+
+impl Segment {
+    fn open(vfs: &dyn Vfs, path: &Path) -> Result<Self, OfflineError> {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let parsed = name.as_deref().and_then(SegmentFile::parse);
+        let Some((base, SegmentFile::Log)) = parsed else {
+            return Err(OfflineError::NoLog(path.to_owned()));
+        };
+        let file = vfs.open(path, OpenMode::Read).map_err(at(path))?;
+        let size = Position::end_of(file.size_bytes().map_err(at(path))?);
+        Ok(Self {
+            path: path.to_owned(),
+            base,
+            size,
+            file,
+        })
+    }
+
+    /// Shows every frame and every damaged range, in order; says where the good frames end.
+    pub(super) fn walk(&self, show: &mut dyn FnMut(Seen)) -> Result<Option<Offset>, OfflineError> {
+        self.walk_frames(show).map_err(|fault| {
+            let source = match fault {
+                Fault::Io(source) => source,
+                Fault::NotCached | Fault::Read(_) => io::Error::other("a read failed"),
+            };
+            OfflineError::Io {
+                path: self.path.clone(),
+                source,
+            }
+        })
+    }
+
+    fn walk_frames(&self, show: &mut dyn FnMut(Seen)) -> Result<Option<Offset>, Fault> {
+        let range = (Position::ZERO, self.size);
+        let (file, access) = (&*self.file, Access::Blocking);
+        let mut walk = Walk::checked(file, access, range, Some(self.base), EpochRange::ANY);
+        loop {
+            match walk.step()? {
+                Step::Batch(found) => {
+                    let frame = self.frame(found.position, found.header, found.header.crc);
+                    show(Seen::Frame(frame));
+                }
+                Step::End => return Ok(walk.expected()),
+                Step::Damaged { position, reason } => {
+                    let expected = walk.expected().unwrap_or(self.base);
+                    if let Some(frame) = self.bad_frame(position)? {
+                        show(Seen::Frame(frame));
+                    }
+                    let next = resync(file, access, (position, self.size), expected)?;
+                    let end = next.map_or(self.size, |next| next.position);
+                    let path = self.path.clone();
+                    let (position, end_bytes) = (position.bytes(), end.bytes());
+                    show(Seen::Damage(Damage {
+                        path,
+                        position,
+                        end: end_bytes,
+                        reason,
+                    }));
+                    if next.is_none() {
+                        return Ok(walk.expected());
+                    }
+                    walk.jump(end);
+                }
+            }
+        }
+    }
+
+    fn frame(&self, position: Position, header: BatchHeader, crc: u32) -> FrameLine {
+        FrameLine {
+            path: self.path.clone(),
+            position: position.bytes(),
+            size_bytes: header.size_bytes(),
+            crc,
+            crc_ok: crc == header.crc,
+            header,
+        }
+    }
+
+    /// What stands at a damaged place, if its head still makes sense.
+    fn bad_frame(&self, position: Position) -> Result<Option<FrameLine>, Fault> {
+        let mut head = vec![0; records::HEADER_BYTES.min(self.size.since(position))];
+        fill(&*self.file, &mut head, position, Access::Blocking)?;
+        let Ok(header) = BatchHeader::parse(&head) else {
+            return Ok(None);
+        };
+        if header.size_bytes() > self.size.since(position) {
+            return Ok(None);
+        }
+        let mut batch = vec![0; header.size_bytes()];
+        fill(&*self.file, &mut batch, position, Access::Blocking)?;
+        Ok(Some(self.frame(position, header, records::crc_of(&batch))))
+    }
+}
+
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> OfflineError + '_ {
+    |source| OfflineError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,4 +2,7 @@
 
 mod conformance;
 mod crash;
+mod damage;
+mod faults;
 mod harness;
+mod promises;

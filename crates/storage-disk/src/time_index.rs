@@ -4,6 +4,8 @@
 //! the last record of the batch that has it, relative to the segment's base (u32). Both rise. The
 //! last entry of a sealed segment holds the largest timestamp of all of it. Derived, like `.index`.
 
+use bytes::Buf;
+
 /// Size of one entry.
 pub(crate) const ENTRY_BYTES: usize = size_of::<i64>() + size_of::<u32>();
 
@@ -26,11 +28,10 @@ impl TimeEntry {
     }
 
     /// The mirror of `encode`.
-    pub(crate) fn decode(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
+    fn decode(mut bytes: &[u8]) -> Self {
         Self {
-            timestamp_ms: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            relative_last: u32::from_be_bytes([i, j, k, l]),
+            timestamp_ms: bytes.get_i64(),
+            relative_last: bytes.get_u32(),
         }
     }
 }
@@ -46,7 +47,7 @@ impl TimeIndex {
     pub(crate) fn decode(bytes: &[u8]) -> (Self, bool) {
         let (chunks, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         let mut index = Self::default();
-        for entry in chunks.iter().map(TimeEntry::decode) {
+        for entry in chunks.iter().map(|entry| TimeEntry::decode(entry)) {
             if !index.push(entry) {
                 return (index, false);
             }

@@ -57,10 +57,14 @@ pub(crate) struct EpochRange {
 }
 
 impl EpochRange {
-    pub(crate) const ANY: Self = Self {
-        lowest: i32::MIN,
-        highest: i32::MAX,
-    };
+    pub(crate) const ANY: Self = Self::up_to(i32::MAX);
+
+    pub(crate) const fn up_to(highest: i32) -> Self {
+        Self {
+            lowest: i32::MIN,
+            highest,
+        }
+    }
 }
 
 /// A walk over a part of a segment.
@@ -112,6 +116,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Believes no batch of an epoch that was never given out.
+    #[must_use]
+    pub(crate) fn with_epochs(self, epochs: EpochRange) -> Self {
+        Self { epochs, ..self }
+    }
+
     /// Where the next step looks.
     pub(crate) fn position(&self) -> Position {
         self.at
@@ -122,7 +132,7 @@ impl<'a> Walk<'a> {
         self.expected
     }
 
-    /// Goes on at another place, where no base offset is expected.
+    /// Goes on at another place, where neither base offset nor epoch is known.
     pub(crate) fn jump(&mut self, target: Position) {
         assert!(
             target <= self.end,
@@ -131,6 +141,7 @@ impl<'a> Walk<'a> {
         );
         self.at = target;
         self.expected = None;
+        self.epochs.lowest = i32::MIN;
     }
 
     /// The batch here.
@@ -240,18 +251,19 @@ pub(crate) fn resync(
     let length = BatchHeader::parse(window.bytes(bad, HEADER_BYTES.min(end.since(bad)))?)
         .map_or(0, |header| header.size_bytes());
     let next = bad.plus(length);
-    if length > 0 && next < end {
-        if let Some(found) = chain(file, access, (next, end), expected, &mut effort)? {
-            return Ok(Some(found));
-        }
+    if length > 0
+        && next < end
+        && let Some(found) = chain(file, access, (next, end), expected, &mut effort)?
+    {
+        return Ok(Some(found));
     }
     let mut candidate = bad.plus(1);
     while end.since(candidate) >= HEADER_BYTES && effort > 0 {
         let magic = window.bytes(candidate.plus(MAGIC_AT), 1)?.first().copied();
-        if magic == Some(MAGIC) {
-            if let Some(found) = chain(file, access, (candidate, end), expected, &mut effort)? {
-                return Ok(Some(found));
-            }
+        if magic == Some(MAGIC)
+            && let Some(found) = chain(file, access, (candidate, end), expected, &mut effort)?
+        {
+            return Ok(Some(found));
         }
         candidate = candidate.plus(1);
     }

@@ -19,7 +19,7 @@ use crate::position::Position;
 use crate::recovery::{Circumstances, Floor, RecoveryReport, recover};
 use crate::segment::{ActiveSegment, SealedSegment, Verified};
 use crate::segment_index::{IndexSource, SegmentIndex};
-use crate::walk::{Found, Step, Walk};
+use crate::walk::{EpochRange, Found, Step, Walk};
 use crate::window::{Access, Fault};
 use crate::{epoch_file, producer_snapshot};
 
@@ -243,6 +243,22 @@ impl DiskLog {
         Ok(table)
     }
 
+    pub(super) fn reader<'a>(
+        &self,
+        file: &'a dyn File,
+        access: Access,
+        (base, limit): (Offset, Position),
+    ) -> SegmentReader<'a> {
+        let epochs = EpochRange::up_to(self.context.leader_epoch);
+        SegmentReader {
+            file,
+            access,
+            base,
+            limit,
+            epochs,
+        }
+    }
+
     /// Reads the headers of all batches that end after `from`, damaged ones left out.
     fn each_batch(
         &self,
@@ -257,24 +273,13 @@ impl DiskLog {
         for sealed in loaded.sealed.iter().skip(first) {
             let file = self.open_segment(sealed.base)?;
             let index = self.load_index(sealed.base, &*file, sealed.size)?;
-            let reader = SegmentReader {
-                file: &*file,
-                access: Access::Blocking,
-                base: sealed.base,
-                limit: sealed.size,
-            };
+            let reader = self.reader(&*file, Access::Blocking, (sealed.base, sealed.size));
             reader.each_batch(&index, from, take)?;
         }
         let active = &loaded.active;
         if active.size > Position::ZERO {
             let file = self.open_segment(active.base)?;
-            let (access, base, limit) = (Access::Blocking, active.base, active.size);
-            let reader = SegmentReader {
-                file: &*file,
-                access,
-                base,
-                limit,
-            };
+            let reader = self.reader(&*file, Access::Blocking, (active.base, active.size));
             reader.each_batch(&active.index, from, take)?;
         }
         Ok(())

@@ -56,12 +56,7 @@ impl DiskLog {
             return Ok(ReadSlice::empty(ends));
         };
         let file = self.plan_file(&plan, access)?;
-        let reader = SegmentReader {
-            file: &*file,
-            access,
-            base: plan.base,
-            limit: plan.limit,
-        };
+        let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let mut index = self.lookup(&plan, &*file, access)?;
         let first = match self.first_batch(&reader, &plan, &index, from)? {
             Some(first) => first,

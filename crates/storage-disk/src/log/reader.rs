@@ -7,7 +7,7 @@ use vfs::File;
 
 use crate::position::Position;
 use crate::segment_index::SegmentIndex;
-use crate::walk::{Found, Step, Walk, resync};
+use crate::walk::{EpochRange, Found, Step, Walk, resync};
 use crate::window::{Access, Fault};
 
 /// What a reader asks of an index: places of batches, each with the last offset of its batch.
@@ -52,6 +52,7 @@ pub(super) struct SegmentReader<'a> {
     pub(super) access: Access,
     pub(super) base: Offset,
     pub(super) limit: Position,
+    pub(super) epochs: EpochRange,
 }
 
 impl SegmentReader<'_> {
@@ -97,18 +98,17 @@ impl SegmentReader<'_> {
         }
     }
 
+    fn headers(&self, range: (Position, Position), expected: Option<Offset>) -> Walk<'_> {
+        Walk::headers(self.file, self.access, range, expected).with_epochs(self.epochs)
+    }
+
     /// A walk that begins at the entry, which must name a batch; `None` if it does not.
     fn walk_from(&self, entry: Option<(Position, Offset)>) -> Result<Option<Walk<'_>>, Fault> {
         let Some((position, last)) = entry else {
             let range = (Position::ZERO, self.limit);
-            return Ok(Some(Walk::headers(
-                self.file,
-                self.access,
-                range,
-                Some(self.base),
-            )));
+            return Ok(Some(self.headers(range, Some(self.base))));
         };
-        let mut walk = Walk::headers(self.file, self.access, (position, self.limit), None);
+        let mut walk = self.headers((position, self.limit), None);
         match walk.step()? {
             Step::Batch(found) if found.header.last_offset() == last => {
                 walk.jump(position);
@@ -135,7 +135,7 @@ impl SegmentReader<'_> {
         let Some((position, last)) = next else {
             return Ok(None);
         };
-        let mut walk = Walk::headers(self.file, self.access, (position, self.limit), None);
+        let mut walk = self.headers((position, self.limit), None);
         match walk.step()? {
             Step::Batch(found) if found.header.last_offset() == last => Ok(Some(found)),
             _ => Ok(None),
@@ -167,7 +167,7 @@ impl SegmentReader<'_> {
             // A bad entry or none: the headers tell, only more slowly.
             _ => {
                 let expected = Some(first.header.base_offset);
-                Walk::headers(self.file, self.access, (start, self.limit), expected)
+                self.headers((start, self.limit), expected)
             }
         };
         let mut end = (walk.position(), walk.expected());
@@ -226,13 +226,7 @@ impl SegmentReader<'_> {
     ) -> Result<(Position, Option<String>), Fault> {
         let expected = Some(first.header.base_offset);
         let range = (first.position, end);
-        let mut walk = Walk::checked(
-            self.file,
-            self.access,
-            range,
-            expected,
-            crate::walk::EpochRange::ANY,
-        );
+        let mut walk = Walk::checked(self.file, self.access, range, expected, self.epochs);
         loop {
             match walk.step()? {
                 Step::Batch(_) => {}

@@ -107,15 +107,8 @@ impl DiskLog {
         let access = Access::Blocking;
         let file = self.plan_file(plan, access)?;
         let index = self.lookup(plan, &*file, access)?;
-        look(
-            &SegmentReader {
-                file: &*file,
-                access,
-                base: plan.base,
-                limit: plan.limit,
-            },
-            &index,
-        )
+        let reader = self.reader(&*file, access, (plan.base, plan.limit));
+        look(&reader, &index)
     }
 
     /// The largest timestamp of a sealed segment; remembered.

@@ -20,22 +20,27 @@ impl Shared {
         let logs = topic.logs();
         // IMPORTANT: announced under each log's lock before the directory moves; from here on no
         // file of it is opened by its path, which may soon be another topic's.
-        logs.iter().for_each(|log| log.begin_removal());
+        for log in &logs {
+            log.begin_removal();
+        }
         let source = &topic.place.directory;
         let target = self.trash_place(meta);
         match self.context.vfs.rename(source, &target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                logs.iter().for_each(|log| log.cancel_removal());
+                for log in &logs {
+                    log.cancel_removal();
+                }
                 let failure = StorageFailure::new(format!(
                     "cannot move {} to {}: {error}",
                     source.display(),
                     target.display()
                 ));
-                return Err(match is_no_space(&error) {
-                    true => StoreError::NoSpace(failure),
-                    false => failure.into(),
+                return Err(if is_no_space(&error) {
+                    StoreError::NoSpace(failure)
+                } else {
+                    failure.into()
                 });
             }
         }
@@ -49,7 +54,9 @@ impl Shared {
             }
         }
         self.topics.write().remove(&meta.name);
-        logs.iter().for_each(|log| log.finish_removal());
+        for log in &logs {
+            log.finish_removal();
+        }
         self.context.upkeep.submit_trash(target);
         Ok(())
     }

@@ -80,6 +80,37 @@ fn no_space_at_any_write_refuses_that_commit_only() {
 }
 
 #[test]
+fn a_generation_that_was_given_up_never_comes_back() {
+    let mut given_up = 0;
+    for nth in 1.. {
+        let disk = disk();
+        let metadata = open_on(&disk, &Fatals::default(), EAGER);
+        disk.inject(Fault::fail(Operation::Write, DiskError::NoSpace).nth(nth));
+        let (mut n, mut refused) = (0, false);
+        while disk.faults_fired() == 0 && n < 12 {
+            refused |= commit(&metadata, &writes(n)).is_err();
+            n += 1;
+        }
+        // The fault may have met the rewrite behind the last answer: this commit comes after it.
+        refused |= commit(&metadata, &[put("after", "")]).is_err();
+        metadata.close();
+        if disk.faults_fired() == 0 {
+            break;
+        }
+        given_up += usize::from(!refused);
+        let expected = rows(&metadata);
+        for seed in 0..40 {
+            println!("write {nth} seed {seed}");
+            let disk = disk.fork();
+            disk.clear_faults();
+            disk.power_cut(seed);
+            assert_eq!(rows(&open(&disk)), expected);
+        }
+    }
+    assert!(given_up > 3, "rewrites met the fault: {given_up}");
+}
+
+#[test]
 fn a_torn_write_that_finds_no_space_is_taken_back() {
     for nth in 1..30 {
         for bytes in [1, 23, 24, 40] {

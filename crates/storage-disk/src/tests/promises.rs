@@ -1,0 +1,323 @@
+//! What the store promises beside surviving: order of durability and visibility, few open files,
+//! small idle logs, names that can be used again.
+
+use std::path::Path;
+
+use records::Offset;
+use storage::{Chunk, Isolation, Log as _, LogStore, ReadLimit};
+use vfs::{SimVfs, Vfs};
+
+use super::harness::{
+    DATA_DIR, append, batch, file, now, place, plain_topic, produced, read_all, start, topic,
+};
+use crate::Durability;
+
+#[test]
+fn nothing_is_visible_or_acknowledged_before_its_sync() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    let ticket = append(&*log, batch(&[b"one"]));
+    assert_eq!(ticket.placed(), Ok(Offset::ZERO));
+    assert!(!ticket.is_durable());
+    assert_eq!(log.ends().high_watermark, Offset::ZERO);
+    assert_eq!(read_all(&*log), []);
+    assert!(vfs.durable_bytes(&file(0, "log")).expect("made").is_empty());
+    life.sync();
+    assert!(ticket.is_durable());
+    assert_eq!(read_all(&*log).len(), 1);
+    assert!(
+        !vfs.durable_bytes(&file(0, "log")).expect("made").is_empty(),
+        "it is on the disk"
+    );
+}
+
+#[test]
+fn weaker_modes_show_at_once_and_sync_behind() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Os);
+    let log = life.create(&plain_topic());
+    let ticket = append(&*log, batch(&[b"one"]));
+    assert!(ticket.is_durable(), "as durable as this mode promises");
+    assert_eq!(read_all(&*log).len(), 1);
+    assert!(vfs.durable_bytes(&file(0, "log")).expect("made").is_empty());
+    life.sync();
+    assert!(!vfs.durable_bytes(&file(0, "log")).expect("made").is_empty());
+}
+
+#[test]
+fn a_creation_is_durable_before_it_is_answered() {
+    for partitions in [1, 3, 40] {
+        let vfs = SimVfs::new();
+        let life = start(&vfs, Durability::Fsync);
+        let topic = topic("events", 7, partitions, 200);
+        life.create(&topic);
+        drop(life);
+        vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+        let directory = Path::new(DATA_DIR).join("events");
+        assert!(
+            vfs.stat(&directory.join("topic.meta"))
+                .expect("asked")
+                .is_some()
+        );
+        for partition in 0..partitions {
+            for name in ["log", "index"] {
+                let path = format!("partition{partition}/00000000000000000000.{name}");
+                let stat = vfs.stat(&directory.join(path)).expect("asked");
+                assert_eq!(
+                    stat.map(|stat| stat.size_bytes),
+                    Some(0),
+                    "{partition} {name}"
+                );
+            }
+        }
+        let life = start(&vfs, Durability::Fsync);
+        let listed = now(life.disk.store.topics()).expect("listed");
+        assert_eq!(
+            listed.first().map(|topic| topic.partitions),
+            Some(partitions)
+        );
+        life.open(&topic, partitions - 1);
+    }
+}
+
+#[test]
+fn open_files_are_bounded_and_idle_logs_have_none() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let before = vfs.open_handles();
+    let topic = topic("events", 7, 40, 1 << 20);
+    life.create(&topic);
+    let logs: Vec<_> = (0..40)
+        .map(|partition| life.open(&topic, partition))
+        .collect();
+    assert_eq!(
+        vfs.open_handles(),
+        before,
+        "no file is open for an idle log"
+    );
+    for round in 0..3 {
+        for log in &logs {
+            assert_eq!(place(&**log, batch(&[b"value"])), Offset::new(round));
+        }
+        life.sync();
+        life.maintain();
+        let held = life.disk.shared.context.files.len();
+        assert!(held <= 8, "{held} files are held open");
+        // The journal's file comes to those that are open anyway.
+        assert!(
+            vfs.open_handles() <= before + 9,
+            "{} handles",
+            vfs.open_handles()
+        );
+    }
+    for log in &logs {
+        assert_eq!(read_all(&**log).len(), 3);
+    }
+}
+
+#[test]
+fn a_clean_start_touches_no_log() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let topic = topic("events", 7, 20, 1 << 20);
+    life.create(&topic);
+    for partition in 0..20 {
+        place(&*life.open(&topic, partition), batch(&[b"value"]));
+    }
+    life.disk.close().expect("a clean end");
+    vfs.start_trace();
+    let life = start(&vfs, Durability::Fsync);
+    assert!(life.disk.recovery().was_clean);
+    let touched: Vec<String> = vfs
+        .take_trace()
+        .into_iter()
+        .filter(|line| line.contains("/partition"))
+        .collect();
+    assert_eq!(touched, Vec::<String>::new());
+    assert_eq!(life.open(&topic, 7).ends().log_end, Offset::new(1));
+    assert_eq!(read_all(&*life.open(&topic, 7)).len(), 1);
+}
+
+#[test]
+fn an_unclean_start_reads_only_past_the_watermark() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    for _ in 0..50 {
+        place(&*log, batch(&[&[7; 1000]]));
+    }
+    life.sync();
+    life.maintain();
+    place(&*log, batch(&[&[8; 1000]]));
+    life.sync();
+    drop((log, life));
+    vfs.process_kill();
+    let life = start(&vfs, Durability::Fsync);
+    let scanned = life.disk.recovery().scanned_bytes;
+    assert!(
+        (1000..2000).contains(&scanned),
+        "{scanned} bytes were read for one batch"
+    );
+    assert_eq!(life.open(&plain_topic(), 0).ends().log_end, Offset::new(51));
+}
+
+#[test]
+fn the_epoch_rises_at_every_start() {
+    let vfs = SimVfs::new();
+    let mut last = 0;
+    for round in 0..4 {
+        let life = start(&vfs, Durability::Fsync);
+        let epoch = life.disk.node_epoch();
+        assert!(epoch > last, "start {round}: {epoch} after {last}");
+        last = epoch;
+        if round % 2 == 0 {
+            life.disk.close().expect("a clean end");
+        } else {
+            drop(life);
+            vfs.power_cut(round);
+        }
+    }
+}
+
+#[test]
+fn a_recreated_topic_shares_nothing_with_the_removed_one() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let old = life.create(&plain_topic());
+    place(&*old, batch(&[b"old"]));
+    life.sync();
+    assert_eq!(read_all(&*old).len(), 1);
+    now(life.disk.store.remove(&plain_topic())).expect("removed");
+    let new = life.create(&topic("events", 9, 1, 1 << 20));
+    place(&*new, batch(&[b"new"]));
+    life.sync();
+    assert_eq!(read_all(&*new), [(0, b"new".to_vec())]);
+    let limit = ReadLimit {
+        bytes_max: 1 << 20,
+        at_least_one_batch: true,
+    };
+    assert!(now(old.read(Offset::ZERO, limit, Isolation::ReadUncommitted)).is_err());
+    assert!(append(&*old, batch(&[b"late"])).placed().is_err());
+    let trash = Path::new(DATA_DIR).join("@ottla/trash");
+    assert_eq!(vfs.read_dir(&trash).expect("listed").len(), 1);
+    life.maintain();
+    assert_eq!(
+        vfs.read_dir(&trash).expect("listed").len(),
+        0,
+        "its space comes back"
+    );
+    assert_eq!(read_all(&*new), [(0, b"new".to_vec())]);
+}
+
+#[test]
+fn the_trash_is_emptied_after_a_start() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    life.create(&plain_topic());
+    now(life.disk.store.remove(&plain_topic())).expect("removed");
+    drop(life);
+    vfs.power_cut(5);
+    let trash = Path::new(DATA_DIR).join("@ottla/trash");
+    assert_eq!(
+        vfs.read_dir(&trash).expect("listed").len(),
+        1,
+        "the removal was durable"
+    );
+    let life = start(&vfs, Durability::Fsync);
+    life.maintain();
+    assert_eq!(vfs.read_dir(&trash).expect("listed").len(), 0);
+    assert!(now(life.disk.store.topics()).expect("listed").is_empty());
+}
+
+#[test]
+fn large_reads_are_ranges_of_files_and_small_ones_are_memory() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    for _ in 0..40 {
+        place(&*log, batch(&[&[5; 10_000]]));
+    }
+    life.sync();
+    for (bytes_max, is_file) in [(100_000, false), (300_000, true)] {
+        let limit = ReadLimit {
+            bytes_max,
+            at_least_one_batch: true,
+        };
+        let slice = now(log.read(Offset::new(3), limit, Isolation::ReadUncommitted)).expect("read");
+        let kinds: Vec<bool> = slice
+            .chunks
+            .iter()
+            .map(|chunk| matches!(chunk, Chunk::File { .. }))
+            .collect();
+        assert_eq!(kinds, [is_file], "{bytes_max}");
+        assert!(slice.size_bytes() <= bytes_max && slice.size_bytes() > bytes_max - 10_200);
+    }
+}
+
+#[test]
+fn what_is_not_in_memory_is_read_elsewhere() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"cold"]));
+    life.sync();
+    vfs.set_cold(true);
+    assert_eq!(read_all(&*log), [(0, b"cold".to_vec())]);
+}
+
+#[test]
+fn duplicates_are_known_after_every_kind_of_restart() {
+    for clean in [true, false] {
+        let vfs = SimVfs::new();
+        let life = start(&vfs, Durability::Fsync);
+        let topic = topic("events", 7, 1, 400);
+        let log = life.create(&topic);
+        for sequence in 0..20 {
+            place(&*log, produced(5, 0, sequence * 2, &[b"first", b"second"]));
+            life.sync();
+            if sequence % 3 == 0 {
+                life.maintain();
+            }
+        }
+        assert!(log.footprint().segments > 2, "the log rolled");
+        drop(log);
+        if clean {
+            life.disk.close().expect("a clean end");
+        } else {
+            drop(life);
+            vfs.power_cut(9);
+        }
+        let life = start(&vfs, Durability::Fsync);
+        let log = life.open(&topic, 0);
+        for sequence in 15..20 {
+            let retry = append(&*log, produced(5, 0, sequence * 2, &[b"first", b"second"]));
+            assert_eq!(
+                retry.placed(),
+                Ok(Offset::new(i64::from(sequence) * 2)),
+                "clean: {clean}"
+            );
+            assert!(retry.is_durable());
+        }
+        assert_eq!(log.ends().log_end, Offset::new(40));
+        assert_eq!(
+            place(&*log, produced(5, 0, 40, &[b"next"])),
+            Offset::new(40)
+        );
+    }
+}
+
+#[test]
+fn a_panic_under_the_lock_ends_the_process() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let guard = std::panic::AssertUnwindSafe(&life.disk.shared.context.health);
+    let panicked = std::panic::catch_unwind(|| {
+        let _guard = guard.guard("a test");
+        panic!("on purpose");
+    });
+    assert!(panicked.is_err());
+    assert_eq!(life.fatals.load(std::sync::atomic::Ordering::SeqCst), 1);
+    let log = life.disk.store.create(&plain_topic(), 0..1);
+    assert!(now(log).is_err(), "nothing is accepted any more");
+}
