@@ -1,0 +1,43 @@
+//! The binary `ottla`: parses the command line, runs one command, turns its outcome into an exit
+//! code. Data goes to standard output, everything else to standard error.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod arguments;
+mod dashes;
+mod failure;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::arguments::{Arguments, Verb};
+use crate::failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let words = dashes::normalise(&Arguments::command(), std::env::args_os());
+    let matches = Arguments::command().get_matches_from(words);
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.verb {
+        None => serve::run(arguments.serve),
+        Some(Verb::Serve(serve)) => serve::run(serve),
+    }
+}

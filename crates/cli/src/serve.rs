@@ -1,0 +1,217 @@
+//! `ottla`: starts the broker, says what to type next, and stops it on a signal.
+
+use std::io::{IsTerminal, Write};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use broker::BrokerConfig;
+use clock::{SystemClock, SystemRng};
+use server::{BindError, DiskOptions, Durability, OpenDiskError, Running, ServerOptions, StartError};
+use tracing_subscriber::EnvFilter;
+use vfs::RealVfs;
+
+use crate::arguments::{LogFormat, ServeArguments};
+use crate::failure::{Exit, Failure};
+
+/// Connections at once; sockets beyond the descriptor limit could not be had anyway.
+const CONNECTIONS_MAX: u64 = 100_000;
+/// Descriptors kept free of log files, for sockets.
+const DESCRIPTORS_FOR_FILES_MAX: u64 = 4096;
+/// Produces are refused while the disk has less room than this.
+const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Runs the broker until it is told to stop.
+pub fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    #[expect(clippy::disallowed_methods, reason = "measures this start, nothing depends on it")]
+    let started = Instant::now();
+    start_logging(&arguments)?;
+    let open_files_max = raise_descriptor_limit();
+    let options = options(&arguments, open_files_max)?;
+    let running = server::start(
+        options,
+        Arc::new(RealVfs::new()),
+        Arc::new(SystemClock),
+        Arc::new(SystemRng),
+    )
+    .map_err(|error| explain(&arguments, error))?;
+    let text = banner(&arguments, &running, started.elapsed().as_millis());
+    // Whoever started the broker may have closed its output; it serves all the same.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    warn_of_open_door(&running);
+    let stopped = running.serve_until(stop_signal());
+    stopped.map_err(|failure| {
+        Failure::new(Exit::Error, "storage failed; the broker stopped to keep what it promised")
+            .why(failure.to_string())
+            .fix("look at the disk (dmesg, free space); then start again: recovery keeps every acknowledged record")
+    })
+}
+
+fn start_logging(arguments: &ServeArguments) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&arguments.log_level).map_err(|error| {
+        Failure::new(Exit::Usage, format!("--log-level {:?} is not a level", arguments.log_level))
+            .why(error.to_string())
+            .fix("use error, warn, info, debug or trace")
+    })?;
+    let logging = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match arguments.log_format {
+        LogFormat::Text => logging.init(),
+        LogFormat::Json => logging.json().init(),
+    }
+    Ok(())
+}
+
+/// Raises the soft limit of descriptors to the hard one; half of it may hold log files.
+fn raise_descriptor_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const LOW: u64 = 1024;
+    let before = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, limit = ?before.current, "cannot raise the descriptor limit");
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if limit <= LOW {
+        tracing::warn!(limit, "few descriptors: raise `ulimit -n` to serve many connections");
+    }
+    usize::try_from((limit / 2).min(DESCRIPTORS_FOR_FILES_MAX)).unwrap_or(usize::MAX)
+}
+
+fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOptions, Failure> {
+    let mut broker = BrokerConfig::default();
+    for setting in &arguments.settings {
+        let Some((key, value)) = setting.split_once('=') else {
+            return Err(Failure::new(Exit::Usage, format!("--set {setting:?} has no \"=\""))
+                .fix("write --set KEY=VALUE, for example --set log.segment.bytes=1048576"));
+        };
+        broker.set(key.trim(), value.trim()).map_err(|error| {
+            Failure::new(Exit::Configuration, format!("--set {setting} cannot be used"))
+                .why(error.to_string())
+        })?;
+    }
+    Ok(ServerOptions {
+        host: arguments.host.clone(),
+        port: arguments.port,
+        advertise: arguments.advertise.clone(),
+        shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        connections_max: CONNECTIONS_MAX,
+        disk: DiskOptions {
+            data_dir: arguments.data_dir.clone(),
+            durability: arguments.durability,
+            min_free_bytes: MIN_FREE_BYTES,
+            open_files_max,
+        },
+        broker,
+    })
+}
+
+/// One readable block: where it listens, where the records are, what a write means, what to type.
+fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let port = running.port();
+    let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(" and ");
+    let data = std::path::absolute(&arguments.data_dir).unwrap_or_else(|_| arguments.data_dir.clone());
+    let durability = match arguments.durability {
+        Durability::Fsync => "fsync: a write is on disk before it is acknowledged".to_owned(),
+        Durability::Interval(every) => {
+            format!("interval: a power cut may take the last {} ms", every.as_millis())
+        }
+        Durability::Os => "os: a power cut may take what the system had not written yet".to_owned(),
+    };
+    let recovery = running.recovery();
+    let mut lines = vec![
+        format!("ottla {version} is ready in {started_ms} ms"),
+        format!("  listening   {addresses}   (Kafka, gRPC and HTTP; no authentication)"),
+        format!("  data        {}", data.display()),
+        format!("  durability  {durability}"),
+    ];
+    if !recovery.was_clean && recovery.partitions > 0 {
+        lines.push(format!(
+            "  recovered   {} partitions after an unclean stop, {} bytes cut",
+            recovery.partitions, recovery.cut_bytes
+        ));
+    }
+    lines.push("  try".to_owned());
+    lines.push(format!("    echo hello | ottla produce greetings -b localhost:{port}"));
+    lines.push(format!("    ottla consume greetings -e -b localhost:{port}"));
+    lines.push(format!("    grpcurl -plaintext localhost:{port} list broker.Broker"));
+    lines.join("\n")
+}
+
+fn warn_of_open_door(running: &Running) {
+    let open = running.addresses().iter().find(|address| !address.ip().is_loopback());
+    if let Some(address) = open {
+        tracing::warn!(
+            %address,
+            "listening beyond this machine without authentication: whoever reaches the port reads and writes everything"
+        );
+    }
+}
+
+/// Resolves at SIGTERM or Ctrl-C. A second one ends the process at once.
+async fn stop_signal() {
+    wait_for_signal().await;
+    tracing::info!("stopping; a second signal stops at once");
+    let second = std::thread::Builder::new().name("second-signal".to_owned());
+    let spawned = second.spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(wait_for_signal());
+            #[expect(clippy::exit, reason = "the user asked twice; the log recovers at the start")]
+            std::process::exit(130);
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::debug!(%error, "a second signal will not be noticed");
+    }
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "signals cannot be received; stop the broker with SIGKILL");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn explain(arguments: &ServeArguments, error: StartError) -> Failure {
+    match error {
+        StartError::Bind(BindError::InUse { host, port }) => port_in_use(host, port),
+        StartError::Bind(error) => Failure::new(Exit::Configuration, error.to_string())
+            .fix("give --host an address of this machine, or leave it out for loopback"),
+        StartError::Disk(error) => data_dir_unusable(&arguments.data_dir, &error),
+        StartError::Broker(error) => {
+            Failure::new(Exit::Error, "the metadata in the data directory cannot be used")
+                .why(error.to_string())
+        }
+        StartError::System(error) => {
+            Failure::new(Exit::Error, "the broker could not start").why(error.to_string())
+        }
+    }
+}
+
+fn port_in_use(host: IpAddr, port: u16) -> Failure {
+    let owner = server::port_owner(port).map_or_else(String::new, |owner| format!(" by {owner}"));
+    Failure::new(Exit::Error, format!("port {port} of {host} is in use{owner}"))
+        .fix("stop that process, or choose another port: --port 9093 (0 chooses a free one)")
+}
+
+fn data_dir_unusable(data_dir: &Path, error: &OpenDiskError) -> Failure {
+    let directory = data_dir.display();
+    Failure::new(Exit::Configuration, format!("the data directory {directory} cannot be used"))
+        .why(error.to_string())
+        .fix("stop the broker that uses it, or name another directory: --data-dir DIR")
+}
