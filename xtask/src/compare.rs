@@ -35,12 +35,31 @@ struct Plan {
     ottla: PathBuf,
 }
 
+const USAGE: &str = "usage: cargo xtask compare kafka [--pairs N] [--gib N] [--rate N] [--seconds N] [--durability MODE]
+       cargo xtask compare load HOST:PORT BATCH_BYTES GIB   the produce load alone, for a profiler";
+
+/// The produce load on a broker that runs already.
+fn load_alone(arguments: &[String]) -> Result<(), String> {
+    let [address, batch_bytes, gib] = arguments else {
+        return Err(USAGE.to_owned());
+    };
+    let number = |text: &String| {
+        text.parse::<u32>()
+            .map_err(|error| format!("{text}: {error}"))
+    };
+    let batch_bytes = number(batch_bytes)? as usize;
+    load::produce(address, "load", batch_bytes, u64::from(number(gib)?) << 30)?;
+    Ok(())
+}
+
 /// Runs the comparison and prints a table; `--pairs N`, `--gib N`, `--rate N`, `--seconds N`,
 /// `--durability MODE`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let mut words = arguments.iter();
-    if words.next().map(String::as_str) != Some("kafka") {
-        return Err("usage: cargo xtask compare kafka [--pairs N] [--gib N] [--rate N] [--seconds N] [--durability MODE]".to_owned());
+    match words.next().map(String::as_str) {
+        Some("kafka") => {}
+        Some("load") => return load_alone(&arguments[1..]),
+        _ => return Err(USAGE.to_owned()),
     }
     let mut plan = Plan {
         pairs: 5,
@@ -108,6 +127,8 @@ fn measure(kind: Kind, plan: &Plan) -> Result<Figures, String> {
     if kind == Kind::Kafka {
         // The JVM's first GiB costs about half again as much as the second.
         load::produce(&address, "warm", 1 << 20, plan.volume_bytes)?;
+        load::produce(&address, "warm", 16 << 10, plan.volume_bytes / 4)?;
+        load::single(&address, "warm-single", plan.rate / 2, plan.seconds)?;
     }
     figures.produce_1m =
         broker.cpu_per_gib(|| load::produce(&address, "large", 1 << 20, plan.volume_bytes))?;

@@ -61,6 +61,7 @@ pub(super) fn produce(
             )
         })
         .collect::<Result<Vec<_>, _>>()?;
+    lead_all(&mut wire, &frames)?;
     let (mut sent, mut answered, mut written) = (0, 0, 0_u64);
     while written < volume_bytes || answered < sent {
         if written < volume_bytes && sent - answered < IN_FLIGHT {
@@ -73,6 +74,22 @@ pub(super) fn produce(
         }
     }
     Ok(written)
+}
+
+/// Sends each frame until it is taken: a new topic's leaders may not be known at once.
+fn lead_all(wire: &mut Wire, frames: &[Bytes]) -> Result<(), String> {
+    let patience = Instant::now() + Duration::from_secs(30);
+    for frame in frames {
+        loop {
+            wire.send(frame)?;
+            match check_produced(&wire.receive()?) {
+                Ok(()) => break,
+                Err(error) if Instant::now() > patience => return Err(error),
+                Err(_not_yet) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_produced(body: &Bytes) -> Result<(), String> {
@@ -143,39 +160,37 @@ pub(super) struct Latency {
     pub(super) end_to_end: (f64, f64),
 }
 
-/// Sends `rate` records of 1 KiB a second for `seconds`, one a request, in open loop, and reads
-/// them back as they become visible.
+/// Sends `rate` records of 1 KiB a second for `seconds`, one a request, in open loop over one
+/// connection a partition, and reads them back as they become visible.
 pub(super) fn single(
     address: &str,
     topic: &str,
     rate: u32,
     seconds: u32,
 ) -> Result<Latency, String> {
-    let mut wire = Wire::connect(address)?;
-    wire.create_topic(topic, PARTITIONS)?;
+    let mut first = Wire::connect(address)?;
+    first.create_topic(topic, PARTITIONS)?;
     let batch = batch(1)?;
-    let frames = (0..PARTITIONS)
-        .map(|partition| {
-            frame(
-                &produce_request(topic, partition, batch.clone()),
-                PRODUCE_VERSION,
-                0,
-            )
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    // One record through every partition first: the load is measured, not the first use.
-    for frame in &frames {
-        wire.send(frame)?;
-        check_produced(&wire.receive()?)?;
+    let mut frames = Vec::new();
+    let mut wires = Vec::new();
+    for partition in 0..PARTITIONS {
+        let request = produce_request(topic, partition, batch.clone());
+        frames.push(frame(&request, PRODUCE_VERSION, partition)?);
+        wires.push(Wire::connect(address)?);
     }
+    // One record through every partition: the load is measured, not the first use.
+    lead_all(&mut first, &frames)?;
     let count = u64::from(rate) * u64::from(seconds);
     let interval = Duration::from_secs(1) / rate;
-    let mut answers = wire.reader()?;
     let done = AtomicBool::new(false);
     let began = Instant::now() + Duration::from_millis(200);
     let intended = move |number: u64| began + interval * u32::try_from(number).unwrap_or(u32::MAX);
     std::thread::scope(|scope| {
-        let acks = scope.spawn(|| read_acks(&mut answers, count, intended));
+        let mut acks = Vec::new();
+        for (partition, wire) in (0..).zip(&wires) {
+            let answers = wire.reader()?;
+            acks.push(scope.spawn(move || read_acks(answers, (partition, count), intended)));
+        }
         let seen = scope.spawn(|| read_records(address, topic, count, intended, &done));
         for number in 0..count {
             let wait = intended(number).saturating_duration_since(Instant::now());
@@ -183,17 +198,21 @@ pub(super) fn single(
                 std::thread::sleep(wait);
             }
             let partition = usize::try_from(number).unwrap_or_default() % frames.len();
-            wire.send(&frames[partition])?;
+            wires[partition].send(&frames[partition])?;
         }
-        let acks = acks
-            .join()
-            .map_err(|_panic| "the reader of acks panicked")??;
+        let mut all = histogram()?;
+        for acks in acks {
+            let of_one = acks
+                .join()
+                .map_err(|_panic| "a reader of acks panicked")??;
+            all.add(of_one).map_err(|error| error.to_string())?;
+        }
         done.store(true, Ordering::Release);
         let seen = seen
             .join()
             .map_err(|_panic| "the reader of records panicked")??;
         Ok(Latency {
-            ack: quantiles(&acks),
+            ack: quantiles(&all),
             end_to_end: quantiles(&seen),
         })
     })
@@ -216,14 +235,14 @@ fn record_since(histogram: &mut Histogram<u64>, intended: Instant) {
     histogram.saturating_record(u64::try_from(micros).unwrap_or(u64::MAX).max(1));
 }
 
-/// Answers come in the order of the requests, so the number of an answer is that of its record.
+/// Answers come in the order of the requests: the n-th one of a partition is for its n-th record.
 fn read_acks(
-    wire: &mut Wire,
-    count: u64,
+    mut wire: Wire,
+    (partition, count): (u64, u64),
     intended: impl Fn(u64) -> Instant,
 ) -> Result<Histogram<u64>, String> {
     let mut histogram = histogram()?;
-    for number in 0..count {
+    for number in (partition..count).step_by(PARTITIONS as usize) {
         let body = wire.receive()?;
         record_since(&mut histogram, intended(number));
         check_produced(&body)?;
