@@ -94,10 +94,10 @@ func partitions(h *here) {
 }
 
 var configKeys = []string{"cleanup.policy", "compression.type", "max.message.bytes", "message.timestamp.type",
-	"retention.bytes", "retention.ms", "segment.ms", "index.interval.bytes", "min.cleanable.dirty.ratio"}
+	"retention.bytes", "segment.ms", "index.interval.bytes", "min.cleanable.dirty.ratio"}
 
 func configs(h *here) {
-	h.create("configs.a", 1, map[string]*string{"retention.ms": text("555000"), "cleanup.policy": text("compact,delete")})
+	h.create("configs.a", 1, map[string]*string{"segment.ms": text("555000"), "index.interval.bytes": text("8192")})
 	all, err := h.admin.DescribeTopicConfigs(h.context, "configs.a", "configs.absent", "..")
 	must(err)
 	slices.SortFunc(all, func(a, b kadm.ResourceConfig) int { return strings.Compare(a.Name, b.Name) })

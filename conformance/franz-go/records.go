@@ -121,7 +121,6 @@ func codecs(h *here) {
 
 func produceErrors(h *here) {
 	h.create("errors.small", 1, map[string]*string{"max.message.bytes": text("500")})
-	h.create("errors.compacted", 1, map[string]*string{"cleanup.policy": text("compact")})
 	client := h.producer(kgo.ProducerBatchCompression(kgo.NoCompression())) // the limit is for the bytes on the wire
 	defer client.Close()
 	try := func(name string, r *kgo.Record) {
@@ -130,8 +129,6 @@ func produceErrors(h *here) {
 	}
 	try("too large", &kgo.Record{Topic: "errors.small", Key: []byte("k"), Value: make([]byte, 3000)})
 	try("fits", &kgo.Record{Topic: "errors.small", Key: []byte("k"), Value: []byte("v")})
-	try("keyless compacted", &kgo.Record{Topic: "errors.compacted", Value: []byte("v")})
-	try("keyed compacted", &kgo.Record{Topic: "errors.compacted", Key: []byte("k"), Value: []byte("v")})
 	try("unknown topic", &kgo.Record{Topic: "errors.absent", Value: []byte("v")})
 	try("invalid topic", &kgo.Record{Topic: "a/b", Value: []byte("v")})
 	try("in the future", &kgo.Record{Topic: "errors.small", Key: []byte("k"), Timestamp: time.Now().Add(3 * time.Hour)})

@@ -143,8 +143,8 @@ async function topics(here) {
 }
 
 async function configs(here) {
-  await here.create('configs.a', 1, { 'retention.ms': '222000', 'cleanup.policy': 'compact' })
-  const keys = ['cleanup.policy', 'compression.type', 'max.message.bytes', 'message.timestamp.type', 'retention.ms', 'segment.ms']
+  await here.create('configs.a', 1, { 'segment.ms': '222000', 'index.interval.bytes': '8192' })
+  const keys = ['cleanup.policy', 'compression.type', 'max.message.bytes', 'message.timestamp.type', 'index.interval.bytes', 'segment.ms']
   for (const name of ['configs.a', 'configs.absent']) {
     const resources = [{ type: ConfigResourceTypes.TOPIC, name, configNames: keys }]
     try {
@@ -197,12 +197,10 @@ async function codecs(here) {
 
 async function errors(here) {
   await here.create('errors.small', 1, { 'max.message.bytes': '500' })
-  await here.create('errors.compacted', 1, { 'cleanup.policy': 'compact' })
   await here.withProducer({ allowAutoTopicCreation: false, retry: { retries: 1 } }, async (producer) => {
     const send = (topic, changes) => outcome(producer.send({ topic, messages: [{ value: 'v', ...changes }] }))
     say('too large', await send('errors.small', { value: 'v'.repeat(2000) }))
     say('fits', await send('errors.small'))
-    say('keyed compacted', await send('errors.compacted', { key: 'k' }))
     say('unknown topic', await send('errors.absent'))
     say('invalid topic', await send('a/b'))
     say('in the future', await send('errors.small', { timestamp: String(Date.now() + 3 * 3_600_000) }))

@@ -37,7 +37,7 @@ scenario_query() {
 
 scenario_metadata() {
     seq 1 3 | kcat_quiet -P -t listed -p 0
-    kcat_quiet -L -t listed | sed -E "s/(127\.0\.0\.1|localhost|\[::1\]):[0-9]+/HOST/g; s/(broker|leader|replicas:|isrs:) -?[0-9]+/\1 N/g; s#/[0-9]+\)#/N)#; s/^/list -> /"
+    kcat_quiet -L -t listed | sed -E "s/(127\.0\.0\.1|localhost|\[::1\]):[0-9]+/HOST/g; s/(broker|leader|replicas:|isrs:) -?[0-9]+/\1 N/g; s#HOST/(bootstrap|[0-9]+)\)#HOST/N)#; s/^/list -> /"
     kcat_quiet -L -t 'not/valid' | sed -nE 's/^ *topic/invalid -> topic/p'
 }
 

@@ -217,8 +217,8 @@ void scenario_topics(void) {
 
 void scenario_configs(void) {
     static const char *const keys[] = {"cleanup.policy", "compression.type", "index.interval.bytes", "max.message.bytes",
-                                       "message.timestamp.type", "retention.bytes", "retention.ms", "segment.ms", NULL};
-    make_topic("configs.a", 1, (const char *const[]){"retention.ms", "333000", "cleanup.policy", "compact", NULL});
+                                       "message.timestamp.type", "retention.bytes", "segment.ms", NULL};
+    make_topic("configs.a", 1, (const char *const[]){"segment.ms", "333000", "index.interval.bytes", "8192", NULL});
     describe(RD_KAFKA_RESOURCE_TOPIC, "configs.a", keys);
     describe(RD_KAFKA_RESOURCE_TOPIC, "configs.absent", keys);
     describe(RD_KAFKA_RESOURCE_TOPIC, "..", keys);

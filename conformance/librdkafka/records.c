@@ -222,12 +222,9 @@ static void try_produce(rd_kafka_t *rk, const char *what, const char *topic, int
 
 void scenario_errors(void) {
     make_topic("errors.small", 1, (const char *const[]){"max.message.bytes", "500", NULL});
-    make_topic("errors.compacted", 1, (const char *const[]){"cleanup.policy", "compact", NULL});
     rd_kafka_t *rk = producer((const char *const[]){"message.timeout.ms", "5000", NULL});
     try_produce(rk, "too large", "errors.small", 0, "k", 2000, BASE_TIME);
     try_produce(rk, "fits", "errors.small", 0, "k", 10, BASE_TIME);
-    try_produce(rk, "keyless compacted", "errors.compacted", 0, NULL, 10, BASE_TIME);
-    try_produce(rk, "keyed compacted", "errors.compacted", 0, "k", 10, BASE_TIME);
     try_produce(rk, "partition 9", "errors.small", 9, "k", 10, BASE_TIME);
     try_produce(rk, "in the future", "errors.small", 0, "k", 10, (time(NULL) + 3 * 3600) * INT64_C(1000));
     rd_kafka_destroy(rk);

@@ -128,7 +128,6 @@ var produceProbes = []probe{
 	{"time-in-future", bad(func(t *batch) { t.firstTime = time.Now().UnixMilli() + 7_200_000 })},
 	{"time-minus-one", accepted(nil, -1, with(plain("one"), func(t *batch) { t.firstTime = -1 }))},
 	{"too-large", tooLarge},
-	{"compacted-keyless", compacted},
 	{"idempotent", idempotent},
 }
 
@@ -161,13 +160,6 @@ func tooLarge(b *broker, v int16) string {
 	small := b.show(produceRequest(v, -1, b.topic, id, 0, plain("fits").bytes()))
 	large := plain(string(make([]byte, 400)))
 	return small + " then " + b.show(produceRequest(v, -1, b.topic, id, 0, large.bytes()))
-}
-
-func compacted(b *broker, v int16) string {
-	id := b.makeTopic(b.topic, 1, map[string]string{"cleanup.policy": "compact"})
-	keyless := with(plain("x", "y"), func(t *batch) { t.keyless = true })
-	return b.show(produceRequest(v, -1, b.topic, id, 0, keyless.bytes())) + " then " +
-		b.show(produceRequest(v, -1, b.topic, id, 0, plain("z").bytes()))
 }
 
 // idempotent walks one producer through good sequences, duplicates, gaps and old epochs.

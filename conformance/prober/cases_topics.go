@@ -79,7 +79,7 @@ var createTopicsProbes = []probe{
 	{"replicas-zero", creating(1, func(_ *broker, r *kmsg.CreateTopicsRequest) { row(r).ReplicationFactor = 0 })},
 	{"replicas-minus-two", creating(1, func(_ *broker, r *kmsg.CreateTopicsRequest) { row(r).ReplicationFactor = -2 })},
 	{"replicas-default", creating(1, func(_ *broker, r *kmsg.CreateTopicsRequest) { row(r).ReplicationFactor = -1 })},
-	{"config-good", configured("retention.ms", pointer("123456"))},
+	{"config-good", configured("segment.ms", pointer("123456"))},
 	{"config-unknown", configured("no.such.key", pointer("1"))},
 	{"config-not-a-number", configured("retention.ms", pointer("soon"))},
 	{"config-out-of-range", configured("segment.bytes", pointer("-5"))},
@@ -253,7 +253,7 @@ func configsRequest(v int16, kind kmsg.ConfigResourceType, name string, keys []s
 }
 
 func ofTopic(b *broker) string {
-	b.makeTopic(b.topic, 1, map[string]string{"retention.ms": "123456", "cleanup.policy": "compact"})
+	b.makeTopic(b.topic, 1, map[string]string{"segment.ms": "123456", "index.interval.bytes": "8192"})
 	return b.topic
 }
 
@@ -266,10 +266,10 @@ var describeConfigsProbes = []probe{
 	{"topic-empty-list", func(b *broker, v int16) string {
 		return b.show(configsRequest(v, kmsg.ConfigResourceTypeTopic, "probe.first", []string{}))
 	}},
-	{"topic-changed", configsOf(kmsg.ConfigResourceTypeTopic, ofTopic, "retention.ms", "cleanup.policy", "max.message.bytes")},
-	{"topic-unknown-key", configsOf(kmsg.ConfigResourceTypeTopic, literally("probe.first"), "no.such.key", "retention.ms")},
+	{"topic-changed", configsOf(kmsg.ConfigResourceTypeTopic, ofTopic, "segment.ms", "index.interval.bytes", "max.message.bytes")},
+	{"topic-unknown-key", configsOf(kmsg.ConfigResourceTypeTopic, literally("probe.first"), "no.such.key", "segment.ms")},
 	{"topic-synonyms", func(b *broker, v int16) string {
-		keys := []string{"retention.ms", "cleanup.policy", "segment.bytes", "max.message.bytes", "compression.type"}
+		keys := []string{"index.interval.bytes", "cleanup.policy", "segment.bytes", "max.message.bytes", "compression.type"}
 		request := configsRequest(v, kmsg.ConfigResourceTypeTopic, ofTopic(b), keys)
 		request.IncludeSynonyms = true
 		return b.show(request)
@@ -278,13 +278,13 @@ var describeConfigsProbes = []probe{
 	{"topic-invalid", configsOf(kmsg.ConfigResourceTypeTopic, literally(".."))},
 	{"topic-nameless", configsOf(kmsg.ConfigResourceTypeTopic, literally(""))},
 	{"topic-twice", func(b *broker, v int16) string {
-		request := configsRequest(v, kmsg.ConfigResourceTypeTopic, "probe.first", []string{"retention.ms"})
+		request := configsRequest(v, kmsg.ConfigResourceTypeTopic, "probe.first", []string{"segment.ms"})
 		request.Resources = append(request.Resources, request.Resources[0])
 		return b.show(request)
 	}},
 	{"broker", func(b *broker, v int16) string {
 		request := configsRequest(v, kmsg.ConfigResourceTypeBroker, ofNode(b),
-			[]string{"auto.create.topics.enable", "delete.topic.enable", "message.max.bytes", "num.partitions"})
+			[]string{"auto.create.topics.enable", "delete.topic.enable", "num.partitions"})
 		answer := b.mustAsk(request).(*kmsg.DescribeConfigsResponse)
 		if answer.Resources[0].ResourceName == ofNode(b) {
 			answer.Resources[0].ResourceName = "NODE"

@@ -36,7 +36,7 @@ var topicConfigs = map[string]bool{
 	"message.timestamp.after.max.ms": true, "message.timestamp.before.max.ms": true,
 	"message.timestamp.type": true, "min.cleanable.dirty.ratio": true,
 	"min.compaction.lag.ms": true, "preallocate": true, "retention.bytes": true,
-	"retention.ms": true, "segment.bytes": true, "segment.index.bytes": true,
+	"segment.bytes": true, "segment.index.bytes": true,
 	"segment.jitter.ms": true, "segment.ms": true, "unclean.leader.election.enable": true,
 }
 

@@ -132,11 +132,11 @@ final class AdminScenarios {
         "file.delete.delay.ms", "flush.messages", "flush.ms", "index.interval.bytes", "max.compaction.lag.ms",
         "max.message.bytes", "message.timestamp.after.max.ms", "message.timestamp.before.max.ms",
         "message.timestamp.type", "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "preallocate",
-        "retention.bytes", "retention.ms", "segment.index.bytes", "segment.jitter.ms", "segment.ms",
+        "retention.bytes", "segment.index.bytes", "segment.jitter.ms", "segment.ms",
         "unclean.leader.election.enable");
 
     static void configs(Scenarios here) throws Exception {
-        here.create("configs.a", 1, Map.of("cleanup.policy", "compact", "retention.ms", "777000"));
+        here.create("configs.a", 1, Map.of("index.interval.bytes", "8192", "segment.ms", "777000"));
         ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, "configs.a");
         DescribeConfigsOptions full = new DescribeConfigsOptions().includeSynonyms(true).includeDocumentation(true);
         var config = here.admin.describeConfigs(List.of(topic), full).all().get().get(topic);

@@ -54,13 +54,10 @@ final class RecordScenarios {
 
     private static void produceErrors(Scenarios here) throws Exception {
         here.create("produce.small", 1, Map.of("max.message.bytes", "500"));
-        here.create("produce.compacted", 1, Map.of("cleanup.policy", "compact"));
         Map<String, String> quick = Map.of("max.block.ms", "3000", "delivery.timeout.ms", "16000");
         try (KafkaProducer<String, String> producer = here.producer(quick)) {
             Scenarios.say("too large -> %s", Scenarios.outcome(() -> producer.send(new ProducerRecord<>("produce.small", "v".repeat(2_000))).get()));
             Scenarios.say("fits -> %s", Scenarios.outcome(() -> producer.send(new ProducerRecord<>("produce.small", "v")).get().offset()));
-            Scenarios.say("keyless compacted -> %s", Scenarios.outcome(() -> producer.send(new ProducerRecord<>("produce.compacted", "v")).get()));
-            Scenarios.say("keyed compacted -> %s", Scenarios.outcome(() -> producer.send(new ProducerRecord<>("produce.compacted", "k", "v")).get().offset()));
             Scenarios.say("invalid topic -> %s", Scenarios.outcome(() -> producer.send(new ProducerRecord<>("a/b", "v")).get()));
             Scenarios.say("partition 9 -> %s", Scenarios.outcome(() -> producer.send(new ProducerRecord<>("produce.small", 9, "k", "v")).get()));
             long far = System.currentTimeMillis() + TimeUnit.HOURS.toMillis(3);

@@ -76,9 +76,11 @@ pub(super) fn differences(expected: &str, got: &str) -> Vec<String> {
 fn shown(all: &[(&String, String)]) -> Vec<String> {
     let mut sentences: Vec<(String, &str)> = Vec::new();
     for (key, body) in all {
+        let (what, version) = key.rsplit_once(' ').unwrap_or((key, ""));
         match sentences.last_mut() {
-            Some((keys, last)) if *last == body.as_str() => {
-                let version = key.rsplit(' ').next().unwrap_or(key);
+            Some((keys, last))
+                if *last == body.as_str() && keys.starts_with(&format!("{what} v")) =>
+            {
                 keys.push(' ');
                 keys.push_str(version);
             }

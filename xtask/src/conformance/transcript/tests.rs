@@ -51,6 +51,12 @@ fn versions_share_one_sentence() {
 }
 
 #[test]
+fn two_questions_do_not_share_a_sentence() {
+    let all = differences("a v1 -> 1\nb v1 -> 1\n", "a v1 -> 2\nb v1 -> 2\n");
+    assert_eq!(all.len(), 2, "{all:?}");
+}
+
+#[test]
 fn a_long_line_is_shown_where_it_differs() {
     let same = "x".repeat(500);
     let shown = &differences(&format!("a -> {same}1"), &format!("a -> {same}2"))[0];
