@@ -63,7 +63,7 @@ impl OpenFiles {
         let slot = Slot {
             key,
             file: Arc::clone(file),
-            used: true,
+            used: false,
         };
         let closed = held.insert(slot, self.capacity);
         assert!(

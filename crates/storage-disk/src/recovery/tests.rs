@@ -1,1 +1,250 @@
-//! Tests of the module.
+//! One directory, recovered: the same bytes give the same result twice.
+
+use std::path::Path;
+
+use records::{BatchBuilder, Codec, Offset};
+use vfs::{OpenMode, SimVfs, Vfs};
+
+use super::{Circumstances, Floor, Label, RecoveryReport, recover};
+use crate::log::{Mark, Place};
+use crate::paths::SegmentFile;
+use crate::position::Position;
+
+const DIRECTORY: &str = "/partition0";
+
+fn batch(base: i64) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder
+        .append(0, None, Some(b"some value"), &[])
+        .expect("a record");
+    let mut batch = builder.build().expect("a batch");
+    batch.place(Offset::new(base), 1);
+    batch.as_bytes().to_vec()
+}
+
+fn batches(bases: std::ops::Range<i64>) -> Vec<u8> {
+    bases.flat_map(batch).collect()
+}
+
+/// A directory with these segments.
+fn directory(segments: &[(i64, Vec<u8>)]) -> SimVfs {
+    let vfs = SimVfs::new();
+    vfs.create_dir(Path::new(DIRECTORY)).expect("made");
+    for (base, bytes) in segments {
+        let path = SegmentFile::Log.path(Path::new(DIRECTORY), Offset::new(*base));
+        let file = vfs.open(&path, OpenMode::CreateNew).expect("made");
+        vfs::write_all_at(&*file, bytes, 0).expect("written");
+    }
+    vfs
+}
+
+fn known(offset: i64, base: i64, position: usize) -> Floor {
+    let end = Mark {
+        offset: Offset::new(offset),
+        base: Offset::new(base),
+        position: Position::ZERO.plus(position),
+    };
+    Floor::Known { end, epoch: 1 }
+}
+
+fn run(vfs: &SimVfs, floor: Floor, same_boot: bool) -> (Option<Place>, RecoveryReport) {
+    let circumstances = Circumstances {
+        floor,
+        log_start: None,
+        same_boot,
+        epoch_max: 1,
+    };
+    let mut report = RecoveryReport::default();
+    let place = recover(vfs, Path::new(DIRECTORY), circumstances, &mut report);
+    (place.expect("the disk works"), report)
+}
+
+fn bytes_below(vfs: &SimVfs) -> Vec<(String, Vec<u8>)> {
+    let path = Path::new(DIRECTORY);
+    let read = |name: &str| vfs::read_whole(vfs, &path.join(name), 1 << 20).expect("read");
+    let entries = vfs.read_dir(path).expect("listed");
+    entries
+        .into_iter()
+        .map(|entry| (entry.name.clone(), read(&entry.name)))
+        .collect()
+}
+
+struct Case {
+    what: &'static str,
+    segments: Vec<(i64, Vec<u8>)>,
+    floor: Floor,
+    same_boot: bool,
+    /// Log end and base of the segment with it.
+    end: (i64, i64),
+    label: Label,
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    let size = batch(0).len();
+    let torn = |bases: std::ops::Range<i64>| {
+        let mut bytes = batches(bases);
+        bytes.truncate(bytes.len() - 3);
+        bytes
+    };
+    let case = |what, segments, floor, same_boot, end, label| Case {
+        what,
+        segments,
+        floor,
+        same_boot,
+        end,
+        label,
+    };
+    vec![
+        case(
+            "whole",
+            vec![(0, batches(0..4))],
+            known(2, 0, 2 * size),
+            true,
+            (4, 0),
+            Label::G,
+        ),
+        case(
+            "torn",
+            vec![(0, torn(0..4))],
+            known(2, 0, 2 * size),
+            false,
+            (3, 0),
+            Label::C,
+        ),
+        case(
+            "no journal",
+            vec![(0, batches(0..4))],
+            Floor::Unknown,
+            true,
+            (4, 0),
+            Label::Q,
+        ),
+        case(
+            "a new segment behind a lost tail, after a power cut",
+            vec![(0, torn(0..4)), (4, batches(4..6))],
+            known(2, 0, 2 * size),
+            false,
+            (3, 0),
+            Label::C,
+        ),
+        case(
+            "damage at the end of a segment, on the same boot",
+            vec![(0, torn(0..4)), (4, batches(4..6))],
+            known(2, 0, 2 * size),
+            true,
+            (6, 4),
+            Label::D,
+        ),
+        case(
+            "a missing segment, on the same boot",
+            vec![(0, batches(0..4)), (6, batches(6..8))],
+            known(2, 0, 2 * size),
+            true,
+            (8, 6),
+            Label::K,
+        ),
+        case(
+            "a missing segment, after a power cut",
+            vec![(0, batches(0..4)), (6, batches(6..8))],
+            known(2, 0, 2 * size),
+            false,
+            (4, 0),
+            Label::C,
+        ),
+        case(
+            "two segments with the same offsets",
+            vec![(0, batches(0..4)), (2, batches(2..4))],
+            known(0, 0, 0),
+            true,
+            (4, 0),
+            Label::M,
+        ),
+        case(
+            "an empty directory",
+            vec![],
+            known(0, 0, 0),
+            true,
+            (0, 0),
+            Label::R,
+        ),
+        case(
+            "all is gone",
+            vec![],
+            known(7, 4, 100),
+            true,
+            (7, 7),
+            Label::H,
+        ),
+        case(
+            "the segment of the watermark is gone",
+            vec![(0, batches(0..4))],
+            known(7, 4, 3 * size),
+            true,
+            (7, 7),
+            Label::H,
+        ),
+        case(
+            "an empty newest segment",
+            vec![(0, batches(0..4)), (4, vec![])],
+            known(0, 0, 0),
+            true,
+            (4, 4),
+            Label::G,
+        ),
+    ]
+}
+
+#[test]
+fn each_state_has_its_outcome_twice() {
+    for case in cases() {
+        let vfs = directory(&case.segments);
+        let what = case.what;
+        let (place, report) = run(&vfs, case.floor, case.same_boot);
+        let end = place.expect("the directory is there").end;
+        assert_eq!(
+            (end.offset.get(), end.base.get()),
+            case.end,
+            "{what}: {report:?}"
+        );
+        assert!(
+            report.labels.contains_key(&case.label),
+            "{what}: {report:?}"
+        );
+        let after = bytes_below(&vfs);
+        let (again, _) = run(&vfs, case.floor, case.same_boot);
+        assert_eq!(
+            again.map(|place| place.end),
+            Some(end),
+            "{what}: the same result twice"
+        );
+        assert_eq!(
+            bytes_below(&vfs),
+            after,
+            "{what}: the second time changes nothing"
+        );
+        vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+    }
+}
+
+#[test]
+fn what_is_accepted_is_durable_afterwards() {
+    let vfs = directory(&[(0, batches(0..4))]);
+    vfs.sync_dir(Path::new("/")).expect("synced");
+    vfs.sync_dir(Path::new(DIRECTORY)).expect("synced");
+    let path = SegmentFile::Log.path(Path::new(DIRECTORY), Offset::ZERO);
+    assert!(
+        vfs.durable_bytes(&path).expect("it is there").is_empty(),
+        "only in memory yet"
+    );
+    run(&vfs, known(0, 0, 0), true);
+    assert_eq!(
+        vfs.durable_bytes(&path).expect("it is there"),
+        batches(0..4)
+    );
+}
+
+#[test]
+fn no_directory_is_told() {
+    assert_eq!(run(&SimVfs::new(), Floor::Unknown, true).0, None);
+}

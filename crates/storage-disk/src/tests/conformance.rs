@@ -28,6 +28,10 @@ fn start(vfs: &Arc<dyn Vfs>, options: &DiskOptions) -> Disk {
     open(Arc::clone(vfs), clock, options.clone(), fatal()).expect("the directory opens")
 }
 
+#[expect(
+    clippy::only_used_in_recursion,
+    reason = "holds the temporary directory"
+)]
 fn fixture(vfs: Arc<dyn Vfs>, options: DiskOptions, hold: Arc<dyn Send + Sync>) -> Fixture {
     let disk = start(&vfs, &options);
     let (store, metadata) = (disk.store.clone(), disk.metadata.clone());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use records::Offset;
-use storage::{Log as _, LogStore, ReadError};
+use storage::{LogStore, ReadError};
 use vfs::{OpenMode, SimVfs, Vfs};
 
 use super::harness::{
@@ -398,9 +398,11 @@ fn every_state_of_an_interrupted_roll_is_one_log() {
             "{what}"
         );
         let names = vfs.read_dir(&partition_dir()).expect("listed");
-        let leftover = names
-            .iter()
-            .find(|entry| entry.name.ends_with(".tmp") || entry.name.ends_with(".deleted"));
+        let leftover = names.iter().find(|entry| {
+            [".tmp", ".deleted"]
+                .iter()
+                .any(|suffix| entry.name.ends_with(suffix))
+        });
         assert_eq!(leftover, None, "{what}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use records::Offset;
-use storage::{AppendError, Log as _, LogStore, StoreError};
+use storage::{AppendError, LogStore, StoreError};
 use vfs::{DiskError, FailedSync, Fault, Operation, SimOptions, SimVfs};
 
 use super::harness::{

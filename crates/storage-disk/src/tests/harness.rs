@@ -35,6 +35,7 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 pub(super) struct Life {
     pub(super) disk: Disk,
     pub(super) fatals: Arc<AtomicUsize>,
+    pub(super) clock: Arc<SimClock>,
 }
 
 pub(super) fn options(durability: Durability) -> DiskOptions {
@@ -55,8 +56,13 @@ pub(super) fn try_start(vfs: &SimVfs, options: &DiskOptions) -> Result<Life, Ope
     });
     let clock = Arc::new(SimClock::starting_at(START_MS));
     let vfs: Arc<dyn Vfs> = Arc::new(vfs.clone());
-    let disk = open_with(vfs, clock, options, fatal, Workers::Manual)?;
-    Ok(Life { disk, fatals })
+    let for_disk: Arc<dyn clock::Clock> = clock.clone();
+    let disk = open_with(vfs, for_disk, options, fatal, Workers::Manual)?;
+    Ok(Life {
+        disk,
+        fatals,
+        clock,
+    })
 }
 
 pub(super) fn start(vfs: &SimVfs, durability: Durability) -> Life {

@@ -2,9 +2,10 @@
 //! small idle logs, names that can be used again.
 
 use std::path::Path;
+use std::time::Duration;
 
 use records::Offset;
-use storage::{Chunk, Isolation, Log as _, LogStore, ReadLimit};
+use storage::{Chunk, Isolation, LogStore, ReadLimit};
 use vfs::{SimVfs, Vfs};
 
 use super::harness::{
@@ -305,6 +306,49 @@ fn duplicates_are_known_after_every_kind_of_restart() {
             Offset::new(40)
         );
     }
+}
+
+#[test]
+fn an_old_segment_rolls_at_the_next_append() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let mut topic = plain_topic();
+    topic.log_config.segment_ms = Duration::from_hours(2);
+    let log = life.create(&topic);
+    for (hours, segments) in [(0, 1), (1, 1), (1, 2), (1, 2), (3, 3)] {
+        life.clock.advance(Duration::from_hours(hours));
+        place(&*log, batch(&[b"value"]));
+        assert_eq!(log.footprint().segments, segments, "{hours} h later");
+    }
+    life.clock.set_wall_ms(0);
+    place(&*log, batch(&[b"value"]));
+    assert_eq!(
+        log.footprint().segments,
+        3,
+        "a clock that goes back rolls nothing"
+    );
+}
+
+#[test]
+fn a_segment_rolls_before_it_is_too_large() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let topic = topic("events", 7, 1, 500);
+    let log = life.create(&topic);
+    for _ in 0..30 {
+        place(&*log, batch(&[&[1; 60]]));
+    }
+    let listing = crate::listing::list(&vfs, &super::harness::partition_dir()).expect("listed");
+    let logs = listing.expect("it is there").logs;
+    assert!(logs.len() >= 8, "{logs:?}");
+    assert!(logs.iter().all(|log| log.size.get() <= 500), "{logs:?}");
+    let exact = batch(&[&[1; 60]]).len();
+    let full = logs
+        .iter()
+        .rev()
+        .skip(1)
+        .all(|log| log.size.get() as usize + exact > 500);
+    assert!(full, "no segment ends early: {logs:?}");
 }
 
 #[test]
