@@ -25,13 +25,12 @@ impl DiskLog {
         fence: Fence,
     ) -> Result<(Offset, Offset), AppendError> {
         let size_bytes = batch.len();
-        // Dropped after the lock: a panic below leaves the log half changed.
-        let guard = self.context.health.guard("an append");
         let placed = {
             let mut state = self.state.lock();
+            // Dropped before the lock: after a panic nobody gets to the half changed log.
+            let _guard = self.context.health.guard("an append");
             self.place_locked(&mut state, batch, fence)?
         };
-        drop(guard);
         if !self.context.syncs_first() {
             self.announce(placed.1);
             self.context.flusher.note_unsynced(size_bytes);

@@ -1,6 +1,7 @@
 //! What is read when a log is used for the first time: the list of its segments, the index of the
 //! active one, the epochs; and the producers, when a batch of one comes.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -274,13 +275,19 @@ impl DiskLog {
             let file = self.open_segment(sealed.base)?;
             let index = self.load_index(sealed.base, &*file, sealed.size)?;
             let reader = self.reader(&*file, Access::Blocking, (sealed.base, sealed.size));
-            reader.each_batch(&index, from, take)?;
+            reader.each_batch(&index, from, &mut |found| {
+                take(found);
+                ControlFlow::Continue(())
+            })?;
         }
         let active = &loaded.active;
         if active.size > Position::ZERO {
             let file = self.open_segment(active.base)?;
             let reader = self.reader(&*file, Access::Blocking, (active.base, active.size));
-            reader.each_batch(&active.index, from, take)?;
+            reader.each_batch(&active.index, from, &mut |found| {
+                take(found);
+                ControlFlow::Continue(())
+            })?;
         }
         Ok(())
     }

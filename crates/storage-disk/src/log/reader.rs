@@ -1,6 +1,8 @@
 //! Finding batches inside one segment: an index entry, checked against the batch it names, and a
 //! few headers from there. Damage on the way is stepped over where the way behind it is certain.
 
+use std::ops::ControlFlow;
+
 use records::Offset;
 use storage::ReadLimit;
 use vfs::File;
@@ -186,12 +188,13 @@ impl SegmentReader<'_> {
         Ok(Some(end))
     }
 
-    /// Reads the headers of all batches that end after `from`, damaged ones left out.
+    /// Shows the headers of all batches that end after `from`, damaged ones left out, until `take`
+    /// has enough.
     pub(super) fn each_batch(
         &self,
         index: &dyn IndexLookup,
         from: Offset,
-        take: &mut dyn FnMut(&Found),
+        take: &mut dyn FnMut(&Found) -> ControlFlow<()>,
     ) -> Result<(), Fault> {
         let entry = index
             .floor(from)
@@ -204,7 +207,11 @@ impl SegmentReader<'_> {
         };
         loop {
             match walk.step()? {
-                Step::Batch(found) if found.header.next_offset() > from => take(&found),
+                Step::Batch(found) if found.header.next_offset() > from => {
+                    if take(&found).is_break() {
+                        return Ok(());
+                    }
+                }
                 Step::Batch(_) => {}
                 Step::End => return Ok(()),
                 Step::Damaged { position, .. } => {

@@ -54,9 +54,9 @@ impl DiskLog {
 
     /// Everything up to `mark` is synced.
     pub(crate) fn finish_round(&self, mark: Mark) {
-        let guard = self.context.health.guard("the end of a commit round");
         let (news, needs_upkeep) = {
             let mut state = self.state.lock();
+            let _guard = self.context.health.guard("the end of a commit round");
             assert!(
                 state.durable.offset <= mark.offset && mark.offset <= state.end.offset,
                 "the durable end {:?} moves forward to {mark:?}, not past {:?}",
@@ -74,7 +74,6 @@ impl DiskLog {
                 loaded.is_some_and(|loaded| !std::mem::replace(&mut loaded.in_upkeep, true));
             (news, asleep)
         };
-        drop(guard);
         if news && self.context.syncs_first() {
             self.announce(mark.offset);
         }

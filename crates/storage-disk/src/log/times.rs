@@ -2,6 +2,8 @@
 //!
 //! Runs where it may wait for the disk, and looks at visible records only.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use records::{DecodeBudget, Offset};
 use storage::time_lookup::{DECODED_BYTES_MAX, find_in_batch};
@@ -49,10 +51,13 @@ impl DiskLog {
                     .map_or(plan.base, |(_, last)| last.plus(1));
                 let mut answer = Ok(None);
                 reader.each_batch(index, from, &mut |found| {
-                    let open =
-                        matches!(answer, Ok(None)) && found.header.max_timestamp_ms >= wanted_ms;
-                    if open {
+                    if found.header.max_timestamp_ms >= wanted_ms {
                         answer = self.open_batch(reader, found, query, &mut budget);
+                    }
+                    if matches!(answer, Ok(None)) {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
                     }
                 })?;
                 answer
@@ -147,6 +152,7 @@ impl DiskLog {
                 if timestamp_ms > best.map_or(-1, |(best_ms, _)| best_ms) {
                     best = Some((timestamp_ms, found.header.last_offset()));
                 }
+                ControlFlow::Continue(())
             })?;
             Ok(best)
         })
