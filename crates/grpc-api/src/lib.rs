@@ -21,7 +21,7 @@ mod service;
 mod topics;
 
 #[cfg(test)]
-#[path = "../tests/support/harness.rs"]
+#[path = "../tests/wire/harness.rs"]
 mod harness;
 
 use std::sync::Arc;

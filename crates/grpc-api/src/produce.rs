@@ -242,3 +242,6 @@ impl Iterator for Answers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,12 @@ impl ReadAhead {
         Ok(false)
     }
 
+    /// Bytes of the last read that were not opened yet.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+
     fn unreadable(&self, next: Offset, reason: BatchError) -> Unreadable {
         Unreadable {
             from: self.next,

@@ -1,1 +1,0 @@
-//! A broker on the memory store.

@@ -1,0 +1,264 @@
+//! Positions of consumers, and offsets, over the wire.
+
+use futures_util::StreamExt;
+use tonic::Code;
+
+use crate::harness::{NOW_MS, position};
+use crate::produce::request;
+use crate::server::proto::seek_request::To;
+use crate::server::proto::{
+    CommitOffsetRequest, ConsumeRequest, GetOffsetsRequest, ProduceRequest, SeekRequest,
+};
+use crate::server::{Client, Server, check};
+use crate::topics::create;
+
+/// A server with the records 0 to 9 in partition 0, one for each second before now.
+async fn with_ten_records() -> (Server, Client) {
+    let server = Server::start().await;
+    let mut client = server.client();
+    create(&mut client, "orders", 2).await;
+    for index in 0..10 {
+        let request = ProduceRequest {
+            timestamp_ms: Some(time_of(index)),
+            ..request("orders", &index.to_string())
+        };
+        client.produce(request).await.expect("durable");
+    }
+    (server, client)
+}
+
+fn time_of(index: i64) -> i64 {
+    NOW_MS - 10_000 + index * 1000
+}
+
+fn as_billing() -> ConsumeRequest {
+    ConsumeRequest {
+        topic: "orders".into(),
+        consumer: "billing".into(),
+        until_end: true,
+        ..ConsumeRequest::default()
+    }
+}
+
+async fn consume(client: &mut Client, request: ConsumeRequest) -> Vec<i64> {
+    let stream = client.consume(request).await.expect("it begins");
+    let records = stream.into_inner().map(|record| record.expect("good"));
+    let offsets = records.map(|record| record.offset.expect("always set"));
+    offsets.collect().await
+}
+
+fn seek(to: Option<To>) -> SeekRequest {
+    SeekRequest {
+        consumer: "billing".into(),
+        topic: "orders".into(),
+        partition: 0,
+        to,
+    }
+}
+
+fn commit(offset: i64) -> CommitOffsetRequest {
+    CommitOffsetRequest {
+        consumer: "billing".into(),
+        topic: "orders".into(),
+        offset,
+        ..CommitOffsetRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_resumes_where_it_ended_also_after_a_restart() {
+    let (server, mut client) = with_ten_records().await;
+    let four = ConsumeRequest {
+        max_messages: Some(4),
+        ..as_billing()
+    };
+    assert_eq!(consume(&mut client, four.clone()).await, [0, 1, 2, 3]);
+    assert_eq!(consume(&mut client, four).await, [4, 5, 6, 7]);
+    let restarted = Server::on(server.harness.restarted()).await;
+    let mut client = restarted.client();
+    assert_eq!(consume(&mut client, as_billing()).await, [8, 9]);
+    assert!(consume(&mut client, as_billing()).await.is_empty());
+    let other = ConsumeRequest {
+        consumer: "audit".into(),
+        ..as_billing()
+    };
+    assert_eq!(
+        consume(&mut client, other).await.len(),
+        10,
+        "positions are each one's own"
+    );
+}
+
+#[tokio::test]
+async fn without_auto_advance_only_commits_count() {
+    let (_server, mut client) = with_ten_records().await;
+    let exact = ConsumeRequest {
+        auto_advance: Some(false),
+        ..as_billing()
+    };
+    assert_eq!(consume(&mut client, exact.clone()).await.len(), 10);
+    let answer = client.commit_offset(commit(7)).await.expect("stored");
+    assert_eq!(answer.into_inner().offset, Some(7));
+    assert_eq!(consume(&mut client, exact).await, [7, 8, 9]);
+    let answer = client.commit_offset(commit(0)).await.expect("stored");
+    assert_eq!(answer.into_inner().offset, Some(0), "an offset of 0 shows");
+}
+
+#[tokio::test]
+async fn seek_moves_a_position_to_all_that_it_can_name() {
+    let (server, mut client) = with_ten_records().await;
+    let topic = server.broker.topic("orders").expect("made");
+    for (to, expected) in [
+        (To::Offset(3), 3),
+        (To::Offset(0), 0),
+        (To::Offset(10), 10),
+        (To::Start(true), 0),
+        (To::End(true), 10),
+        (To::TimestampMs(time_of(4)), 4),
+        (To::TimestampMs(time_of(4) + 1), 5),
+        (To::TimestampMs(0), 0),
+        (To::TimestampMs(NOW_MS), 10),
+    ] {
+        let answer = client.seek(seek(Some(to))).await.expect("moved");
+        assert_eq!(answer.into_inner().offset, Some(expected), "{to:?}");
+        let stored = position(&server.broker, &topic, "billing").await;
+        assert_eq!(stored, Some(expected), "{to:?}");
+    }
+    let last = client.seek(seek(Some(To::Offset(9)))).await;
+    last.expect("moved");
+    assert_eq!(consume(&mut client, as_billing()).await, [9]);
+}
+
+#[tokio::test]
+async fn bad_seeks_are_refused() {
+    let (server, mut client) = with_ten_records().await;
+    let range = [
+        ("topic", "orders"),
+        ("first_offset", "0"),
+        ("last_offset", "9"),
+    ];
+    for (to, code, reason, facts) in [
+        (
+            Some(To::Offset(11)),
+            Code::OutOfRange,
+            "OFFSET_OUT_OF_RANGE",
+            &range[..],
+        ),
+        (
+            Some(To::Offset(-1)),
+            Code::InvalidArgument,
+            "INVALID_OFFSET",
+            &range[..1],
+        ),
+        (
+            Some(To::TimestampMs(-1)),
+            Code::InvalidArgument,
+            "INVALID_TIMESTAMP",
+            &range[..1],
+        ),
+        (
+            Some(To::Start(false)),
+            Code::InvalidArgument,
+            "INVALID_REQUEST",
+            &range[..1],
+        ),
+        (
+            Some(To::End(false)),
+            Code::InvalidArgument,
+            "INVALID_REQUEST",
+            &range[..1],
+        ),
+        (None, Code::InvalidArgument, "INVALID_REQUEST", &range[..1]),
+    ] {
+        let status = client.seek(seek(to)).await.expect_err("refused");
+        check(&status, code, reason, facts);
+    }
+    let nameless = SeekRequest {
+        consumer: String::new(),
+        ..seek(Some(To::Start(true)))
+    };
+    let status = client.seek(nameless).await.expect_err("refused");
+    check(&status, Code::InvalidArgument, "INVALID_CONSUMER", &[]);
+    let topic = server.broker.topic("orders").expect("made");
+    assert_eq!(position(&server.broker, &topic, "billing").await, None);
+}
+
+#[tokio::test]
+async fn bad_commits_are_refused() {
+    let (server, mut client) = with_ten_records().await;
+    let nameless = CommitOffsetRequest {
+        consumer: String::new(),
+        ..commit(1)
+    };
+    let wordy = CommitOffsetRequest {
+        metadata: "m".repeat(4097),
+        ..commit(1)
+    };
+    let elsewhere = CommitOffsetRequest {
+        partition: 2,
+        ..commit(1)
+    };
+    for (request, code, reason) in [
+        (commit(-1), Code::InvalidArgument, "INVALID_OFFSET"),
+        (commit(11), Code::OutOfRange, "OFFSET_OUT_OF_RANGE"),
+        (nameless, Code::InvalidArgument, "INVALID_CONSUMER"),
+        (wordy, Code::InvalidArgument, "OFFSET_METADATA_TOO_LARGE"),
+        (elsewhere, Code::NotFound, "UNKNOWN_PARTITION"),
+    ] {
+        let status = client.commit_offset(request).await.expect_err("refused");
+        check(&status, code, reason, &[("topic", "orders")]);
+    }
+    let topic = server.broker.topic("orders").expect("made");
+    assert_eq!(position(&server.broker, &topic, "billing").await, None);
+}
+
+#[tokio::test]
+async fn offsets_are_told_for_one_partition_or_all() {
+    let (_server, mut client) = with_ten_records().await;
+    let all = GetOffsetsRequest {
+        topic: "orders".into(),
+        ..GetOffsetsRequest::default()
+    };
+    let answer = client.get_offsets(all.clone()).await.expect("found");
+    let found: Vec<_> = answer
+        .into_inner()
+        .partitions
+        .iter()
+        .map(|found| {
+            (
+                found.partition,
+                found.start_offset,
+                found.end_offset,
+                found.offset_at_timestamp,
+            )
+        })
+        .collect();
+    let expected = [
+        (Some(0), Some(0), Some(10), None),
+        (Some(1), Some(0), Some(0), None),
+    ];
+    assert_eq!(found, expected);
+    for (timestamp_ms, expected) in [(0, Some(0)), (time_of(6), Some(6)), (NOW_MS, None)] {
+        let one = GetOffsetsRequest {
+            partition: Some(0),
+            timestamp_ms: Some(timestamp_ms),
+            ..all.clone()
+        };
+        let answer = client.get_offsets(one).await.expect("found").into_inner();
+        assert_eq!(answer.partitions.len(), 1);
+        assert_eq!(answer.partitions[0].offset_at_timestamp, expected);
+    }
+    for (partition, timestamp_ms, code) in [
+        (Some(2), None, Code::NotFound),
+        (Some(-1), None, Code::InvalidArgument),
+        (None, Some(-1), Code::InvalidArgument),
+    ] {
+        let request = GetOffsetsRequest {
+            partition,
+            timestamp_ms,
+            ..all.clone()
+        };
+        let status = client.get_offsets(request).await.expect_err("refused");
+        assert_eq!(status.code(), code);
+    }
+}
