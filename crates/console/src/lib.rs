@@ -6,6 +6,7 @@
 
 mod metrics;
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,11 +59,13 @@ async fn metrics_page(State(sources): State<Sources>) -> impl IntoResponse {
 
 async fn index(State(sources): State<Sources>) -> impl IntoResponse {
     let topics = sources.broker.topics();
-    let rows: String = topics
-        .iter()
+    let mut rows = String::new();
+    for topic in topics.iter() {
         // A topic name has no character that HTML gives a meaning to.
-        .map(|t| format!("<tr><td>{}</td><td>{}</td></tr>\n", t.name(), t.partition_count()))
-        .collect();
+        let (name, count) = (topic.name(), topic.partition_count());
+        let row = writeln!(rows, "<tr><td>{name}</td><td>{count}</td></tr>");
+        row.expect("a String takes every write");
+    }
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     let page = INDEX
         .replace("{version}", env!("CARGO_PKG_VERSION"))

@@ -16,7 +16,7 @@ async fn pages() -> (Router, Arc<Broker>, Arc<AtomicBool>) {
     let broker = Broker::open(Parts {
         store: Arc::new(MemoryStore::new()),
         metadata: Arc::new(MemoryMetadata::new()),
-        clock: Arc::new(SimClock::new(1_700_000_000_000)),
+        clock: Arc::new(SimClock::starting_at(1_700_000_000_000)),
         rng: Arc::new(SeededRng::new(7)),
         config: BrokerConfig::default(),
     });

@@ -10,14 +10,14 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 
 /// How long a peer may say nothing, or too little, before the connection is closed.
-pub const FIRST_BYTES_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const FIRST_BYTES_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The largest first byte of a Kafka request; `socket.request.max.bytes` stays below it.
 const KAFKA_FIRST_BYTE_MAX: u8 = 0x14;
 
 /// What the other side speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// Kafka's length-prefixed requests.
     Kafka,
     /// A TLS ClientHello.
@@ -31,7 +31,7 @@ pub enum Protocol {
 }
 
 /// What `first` bytes mean; `None` when they are too few to tell.
-pub fn classify(first: &[u8]) -> Option<Protocol> {
+pub(crate) fn classify(first: &[u8]) -> Option<Protocol> {
     match first.first()? {
         0..=KAFKA_FIRST_BYTE_MAX => Some(Protocol::Kafka),
         0x16 => Some(Protocol::Tls),
@@ -47,7 +47,7 @@ pub fn classify(first: &[u8]) -> Option<Protocol> {
 
 /// Why a connection ended before its protocol was known.
 #[derive(Debug, thiserror::Error)]
-pub enum DetectError {
+pub(crate) enum DetectError {
     /// Nothing, or not enough, came in time.
     #[error("no request within {} s", FIRST_BYTES_DEADLINE.as_secs())]
     Deadline,
@@ -57,7 +57,7 @@ pub enum DetectError {
 }
 
 /// Reads until the protocol is known. The bytes read so far come with it.
-pub async fn detect<S>(stream: &mut S) -> Result<(Protocol, BytesMut), DetectError>
+pub(crate) async fn detect<S>(stream: &mut S) -> Result<(Protocol, BytesMut), DetectError>
 where
     S: tokio::io::AsyncRead + Unpin,
 {

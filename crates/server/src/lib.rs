@@ -17,7 +17,6 @@ mod running;
 mod shards;
 mod tasks;
 
-pub use detect::FIRST_BYTES_DEADLINE;
 pub use kafka_api::Advertise;
 pub use listener::BindError;
 pub use port_owner::port_owner;

@@ -45,7 +45,7 @@ pub enum BindError {
 /// Binds `port` (0: any) on `host`, or on both loopback addresses when there is none.
 ///
 /// All listeners have the same port. IPv6 loopback is left out where the machine has none.
-pub fn bind(host: Option<&str>, port: u16) -> Result<Vec<std::net::TcpListener>, BindError> {
+pub(crate) fn bind(host: Option<&str>, port: u16) -> Result<Vec<std::net::TcpListener>, BindError> {
     let Some(host) = host else {
         return bind_loopback(port);
     };
@@ -123,7 +123,7 @@ fn bound_port(listener: &std::net::TcpListener, address: SocketAddr) -> Result<u
 }
 
 /// The next connection. Errors of one accept never end the listener.
-pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,

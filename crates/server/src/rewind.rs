@@ -9,14 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// `stream`, with `first` put back before it.
 #[derive(Debug)]
-pub struct Rewind<S> {
+pub(crate) struct Rewind<S> {
     first: BytesMut,
     stream: S,
 }
 
 impl<S> Rewind<S> {
     /// Puts `first` back.
-    pub fn new(first: BytesMut, stream: S) -> Self {
+    pub(crate) fn new(first: BytesMut, stream: S) -> Self {
         Self { first, stream }
     }
 }
