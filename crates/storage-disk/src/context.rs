@@ -56,6 +56,10 @@ impl Context {
         (leader_epoch, workers): (i32, Workers),
         health: Arc<Health>,
     ) -> Self {
+        assert!(
+            leader_epoch > 0,
+            "the epochs of a node begin at 1, not at {leader_epoch}"
+        );
         let threads = workers == Workers::Threads;
         let data_dir = options.data_dir.clone();
         let dirty_max = options.open_files_max.div_ceil(DIRTY_SHARE).max(1);

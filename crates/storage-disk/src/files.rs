@@ -115,6 +115,11 @@ impl Held {
         let closed = std::mem::replace(taken, slot);
         self.places.remove(&closed.key);
         self.places.insert(key, place);
+        assert_eq!(
+            self.places.len(),
+            self.slots.len(),
+            "every slot has one place"
+        );
         Some(closed)
     }
 

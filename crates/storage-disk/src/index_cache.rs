@@ -55,7 +55,7 @@ impl IndexCache {
                 return;
             };
             let oldest = *oldest;
-            held.remove(oldest);
+            assert!(held.remove(oldest).is_some(), "what is in front is held");
         }
     }
 }

@@ -134,6 +134,10 @@ impl DiskLog {
     fn raise_high_watermark(&self, end: Offset) {
         let before = self.high_watermark.swap(end.get(), Ordering::AcqRel);
         assert!(
+            end <= self.end(),
+            "a high watermark of {end} lies inside the log"
+        );
+        assert!(
             before <= end.get(),
             "a high watermark of {before} does not fall to {end}"
         );

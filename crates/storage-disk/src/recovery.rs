@@ -7,6 +7,7 @@
 
 mod report;
 mod scan;
+mod settle;
 mod table;
 
 use std::io;
@@ -21,9 +22,9 @@ use crate::listing::{self, Listing, LogFile};
 use crate::log::{Mark, Place};
 use crate::paths::SegmentFile;
 use crate::position::Position;
+use crate::rewrite;
 use crate::walk::{EpochRange, Step, Walk};
 use crate::window::{Access, Fault};
-use crate::{epoch_file, rewrite};
 
 pub use report::RecoveryReport;
 pub use table::Label;
@@ -124,6 +125,15 @@ impl Recovery<'_> {
         if self.changed {
             self.vfs.sync_dir(self.directory)?;
         }
+        let floor = self.floor_offset();
+        assert!(
+            end.offset >= floor,
+            "the end {end:?} does not fall below {floor}"
+        );
+        let rising = scanned
+            .kept
+            .is_sorted_by(|earlier, later| earlier.base < later.base);
+        assert!(rising, "segments follow each other: {:?}", scanned.kept);
         let log_start = self
             .circumstances
             .log_start
@@ -425,99 +435,6 @@ impl Recovery<'_> {
                 removed
             }
         }
-    }
-
-    /// The segment that appends go to, made if there is none, and the offset they begin with.
-    fn place_end(&mut self, scanned: &mut Scanned) -> Result<Mark, Fault> {
-        let floor = match self.circumstances.floor {
-            Floor::Known { end, .. } => end.offset,
-            Floor::Unknown => Offset::ZERO,
-        };
-        if floor > scanned.next {
-            let next = scanned.next;
-            let what = format!("offsets {next} to {floor} were durable and are gone");
-            self.report.alarm(Label::H, self.describe(&what));
-        }
-        let offset = scanned.next.max(floor);
-        let reusable = scanned.kept.last().filter(|_| offset == scanned.next);
-        if let Some(last) = reusable {
-            return Ok(Mark {
-                offset,
-                base: last.base,
-                position: last.size,
-            });
-        }
-        for kind in [SegmentFile::Log, SegmentFile::Index] {
-            let path = kind.path(self.directory, offset);
-            let file = self.vfs.open(&path, OpenMode::ReadWriteCreate)?;
-            file.set_size(0)?;
-            file.sync_data()?;
-        }
-        self.changed = true;
-        self.report.count(Label::R);
-        scanned.kept.push(LogFile {
-            base: offset,
-            size: Position::ZERO,
-        });
-        Ok(Mark {
-            offset,
-            base: offset,
-            position: Position::ZERO,
-        })
-    }
-
-    /// After a power cut the indexes of the segments past the watermark can hold anything.
-    fn clear_indexes(&mut self, kept: &[LogFile], front: Front) -> Result<(), Fault> {
-        let certain = self.circumstances.same_boot && self.circumstances.floor != Floor::Unknown;
-        for log in kept.iter().skip(front.place).filter(|_| !certain) {
-            for kind in [SegmentFile::Index, SegmentFile::TimeIndex] {
-                let path = kind.path(self.directory, log.base);
-                if self
-                    .vfs
-                    .stat(&path)?
-                    .is_some_and(|stat| stat.size_bytes > 0)
-                {
-                    self.vfs.open(&path, OpenMode::ReadWrite)?.set_size(0)?;
-                    self.report.count(Label::N);
-                }
-            }
-        }
-        // One that is missing is made, so that the files of a segment are complete.
-        for log in kept.iter().skip(front.place) {
-            let path = SegmentFile::Index.path(self.directory, log.base);
-            if self.vfs.stat(&path)?.is_none() {
-                self.vfs.open(&path, OpenMode::ReadWriteCreate)?;
-                self.changed = true;
-                self.report.count(Label::N);
-            }
-        }
-        Ok(())
-    }
-
-    /// A snapshot past the end speaks of batches that are not there.
-    fn remove_future_snapshots(&mut self, listing: &Listing, end: Offset) -> Result<(), Fault> {
-        for &offset in listing.snapshots.iter().filter(|&&offset| offset > end) {
-            self.remove(&SegmentFile::Snapshot.path(self.directory, offset))?;
-            self.report.count(Label::O);
-        }
-        Ok(())
-    }
-
-    /// Brings the history of epochs up to what was found. Without a file it is read from the log
-    /// when it is needed.
-    fn save_epochs(&self, scanned: &Scanned, end: Offset) -> Result<(), Fault> {
-        let Some(mut epochs) = epoch_file::read(self.vfs, self.directory)? else {
-            return Ok(());
-        };
-        let before = epochs.clone();
-        epochs.truncate_to(end);
-        for (epoch, start) in &scanned.epochs {
-            epochs.on_append(*epoch, *start);
-        }
-        if epochs != before {
-            epoch_file::write(self.vfs, self.directory, &epochs.encode())?;
-        }
-        Ok(())
     }
 }
 

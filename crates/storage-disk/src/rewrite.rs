@@ -13,6 +13,10 @@ const PAGE_BYTES: u32 = 4096;
 /// Writes what the file holds from the page of `start` to `end` once more, so that it is written
 /// back even if that failed before.
 pub(crate) fn rewrite(file: &dyn File, start: Position, end: Position) -> io::Result<()> {
+    assert!(
+        start <= end,
+        "a range goes forward, not from {start} to {end}"
+    );
     let into_page = start.get().checked_rem(PAGE_BYTES).unwrap_or(0);
     let mut at = Position::new(start.get().saturating_sub(into_page));
     let mut buffer = vec![0; CHUNK_BYTES.min(end.since(at))];

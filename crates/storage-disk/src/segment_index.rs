@@ -320,6 +320,11 @@ impl PendingIndex {
     /// Writes the entries, and syncs them if the segment is sealed: a recovery believes the
     /// indexes of the segments before the one that holds the durable end.
     pub(crate) fn write(&self, vfs: &dyn Vfs, directory: &Path, sync: bool) -> io::Result<()> {
+        assert!(
+            self.offsets.len().is_multiple_of(index::ENTRY_BYTES)
+                && self.times.len().is_multiple_of(time_index::ENTRY_BYTES),
+            "only whole entries are written"
+        );
         // NOTE: times first, so that after a kill the time index is never the shorter one.
         let files = [
             (SegmentFile::TimeIndex, self.times_at, &self.times),

@@ -131,6 +131,10 @@ impl<'a> Window<'a> {
             }
             filled = filled.saturating_add(count);
         }
+        assert!(
+            filled <= self.buffer.len(),
+            "a read fills at most its buffer"
+        );
         self.buffer.truncate(filled);
         Ok(())
     }

@@ -280,6 +280,10 @@ impl DiskLog {
         reader: &SegmentReader<'_>,
         (start, end): (Position, Position),
     ) -> Result<Bytes, Fault> {
+        assert!(
+            start <= end && end <= reader.limit,
+            "bytes {start} to {end} can be seen"
+        );
         let mut bytes = BytesMut::zeroed(end.since(start));
         let count = fill(reader.file, &mut bytes, start, reader.access)?;
         if count < bytes.len() {

@@ -41,6 +41,10 @@ impl DiskLog {
     pub(crate) fn begin_round(&self) -> Option<RoundWork> {
         let mut state = self.state.lock();
         let mark = state.end;
+        assert!(
+            mark.offset >= state.durable.offset,
+            "the end lies behind what is durable"
+        );
         let dirty = &mut state.loaded.as_mut()?.dirty;
         dirty.queued = false;
         let files = std::mem::take(&mut dirty.files);
@@ -191,6 +195,10 @@ fn take_snapshot(loaded: &mut Loaded, end: Offset, closing: bool) {
     if !due || loaded.snapshot.pending.is_some() && !closing {
         return;
     }
+    assert!(
+        loaded.snapshot.offset <= Some(end),
+        "no snapshot speaks of what is not there"
+    );
     if let Some(producers) = &loaded.producers {
         loaded.snapshot.pending = Some((end, producer_snapshot::encode(producers, end)));
         loaded.snapshot.bytes_since = 0;

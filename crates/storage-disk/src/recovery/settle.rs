@@ -1,0 +1,116 @@
+//! The end of a recovery: where appends go on, and that nothing beside the log says otherwise.
+
+use records::Offset;
+use vfs::OpenMode;
+
+use super::{Floor, Front, Label, Recovery, Scanned};
+use crate::epoch_file;
+use crate::listing::{Listing, LogFile};
+use crate::log::Mark;
+use crate::paths::SegmentFile;
+use crate::position::Position;
+use crate::window::Fault;
+
+impl Recovery<'_> {
+    /// No offset below this may be given again.
+    pub(super) fn floor_offset(&self) -> Offset {
+        match self.circumstances.floor {
+            Floor::Known { end, .. } => end.offset,
+            Floor::Unknown => Offset::ZERO,
+        }
+    }
+
+    /// The segment that appends go to, made if there is none, and the offset they begin with.
+    pub(super) fn place_end(&mut self, scanned: &mut Scanned) -> Result<Mark, Fault> {
+        let floor = self.floor_offset();
+        if floor > scanned.next {
+            let next = scanned.next;
+            let what = format!("offsets {next} to {floor} were durable and are gone");
+            self.report.alarm(Label::H, self.describe(&what));
+        }
+        let offset = scanned.next.max(floor);
+        let reusable = scanned.kept.last().filter(|_| offset == scanned.next);
+        if let Some(last) = reusable {
+            return Ok(Mark {
+                offset,
+                base: last.base,
+                position: last.size,
+            });
+        }
+        for kind in [SegmentFile::Log, SegmentFile::Index] {
+            let path = kind.path(self.directory, offset);
+            let file = self.vfs.open(&path, OpenMode::ReadWriteCreate)?;
+            file.set_size(0)?;
+            file.sync_data()?;
+        }
+        self.changed = true;
+        self.report.count(Label::R);
+        scanned.kept.push(LogFile {
+            base: offset,
+            size: Position::ZERO,
+        });
+        Ok(Mark {
+            offset,
+            base: offset,
+            position: Position::ZERO,
+        })
+    }
+
+    /// After a power cut the indexes of the segments past the watermark can hold anything.
+    pub(super) fn clear_indexes(&mut self, kept: &[LogFile], front: Front) -> Result<(), Fault> {
+        let certain = self.circumstances.same_boot && self.circumstances.floor != Floor::Unknown;
+        for log in kept.iter().skip(front.place).filter(|_| !certain) {
+            for kind in [SegmentFile::Index, SegmentFile::TimeIndex] {
+                let path = kind.path(self.directory, log.base);
+                if self
+                    .vfs
+                    .stat(&path)?
+                    .is_some_and(|stat| stat.size_bytes > 0)
+                {
+                    self.vfs.open(&path, OpenMode::ReadWrite)?.set_size(0)?;
+                    self.report.count(Label::N);
+                }
+            }
+        }
+        // One that is missing is made, so that the files of a segment are complete.
+        for log in kept.iter().skip(front.place) {
+            let path = SegmentFile::Index.path(self.directory, log.base);
+            if self.vfs.stat(&path)?.is_none() {
+                self.vfs.open(&path, OpenMode::ReadWriteCreate)?;
+                self.changed = true;
+                self.report.count(Label::N);
+            }
+        }
+        Ok(())
+    }
+
+    /// A snapshot past the end speaks of batches that are not there.
+    pub(super) fn remove_future_snapshots(
+        &mut self,
+        listing: &Listing,
+        end: Offset,
+    ) -> Result<(), Fault> {
+        for &offset in listing.snapshots.iter().filter(|&&offset| offset > end) {
+            self.remove(&SegmentFile::Snapshot.path(self.directory, offset))?;
+            self.report.count(Label::O);
+        }
+        Ok(())
+    }
+
+    /// Brings the history of epochs up to what was found. Without a file it is read from the log
+    /// when it is needed.
+    pub(super) fn save_epochs(&self, scanned: &Scanned, end: Offset) -> Result<(), Fault> {
+        let Some(mut epochs) = epoch_file::read(self.vfs, self.directory)? else {
+            return Ok(());
+        };
+        let before = epochs.clone();
+        epochs.truncate_to(end);
+        for (epoch, start) in &scanned.epochs {
+            epochs.on_append(*epoch, *start);
+        }
+        if epochs != before {
+            epoch_file::write(self.vfs, self.directory, &epochs.encode())?;
+        }
+        Ok(())
+    }
+}
