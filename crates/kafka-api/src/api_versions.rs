@@ -83,3 +83,6 @@ fn is_software_name(name: &str) -> bool {
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,24 @@
 //!
 //! Guarantees: no allocation above four times the bytes received; answers leave in the order of
 //! the requests; a full byte budget, or a peer that does not read, stops the reading. A framing
-//! error ends the connection, so no request can ever get another's answer. An idle connection
-//! holds no buffer.
+//! error ends the connection once the requests before it are answered, so no request can ever get
+//! another's answer. An idle connection holds no buffer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
+use kafka_wire::Response;
 use kafka_wire::frames::{FrameError, PREFIX_BYTES, peek_frame};
-use storage::BytesPermit;
+use storage::{BytesPermit, Chunk};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::dispatch::{Answer, Close, dispatch, overlaps};
 use crate::send::Outgoing;
@@ -23,16 +27,21 @@ use crate::{Context, Ends, KafkaApi};
 
 /// `socket.request.max.bytes`. Below 336 MiB, so that a TLS alert can never be a length.
 const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
-/// `connections.max.idle.ms`: nothing received and nothing to answer for this long.
+/// `connections.max.idle.ms`: nothing received and nothing answered for this long.
 const IDLE_MAX: Duration = Duration::from_mins(10);
-/// A frame that has begun must go on: this long without a byte ends the connection.
+/// A frame that has begun must end, or bring [`PACE_BYTES`], within each span of this length.
 const FRAME_STALL_MAX: Duration = Duration::from_secs(30);
+/// See [`FRAME_STALL_MAX`]; about 9 kB a second.
+const PACE_BYTES: usize = 256 * 1024;
+/// A peer that has said its last word gets the answers that come within this time.
+const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
 /// Requests of one connection that may wait for their answers at once.
 const IN_FLIGHT_MAX: usize = 256;
-/// The buffer of a connection that has something to read.
+/// The buffer of a connection that has something to read, and what is read ahead of a request
+/// that is still being answered.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// A frame above this takes its share of the byte budget before its bytes are read.
-const RESERVED_FROM_BYTES: usize = READ_BUFFER_BYTES;
+/// With less room than this in the buffer it grows before the next read.
+const SPARE_BYTES_MIN: usize = 4 * 1024;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -75,160 +84,291 @@ pub async fn serve(
         stream,
         context,
         buffer: first,
-        reserved: None,
+        share: Share::None,
+        pace: None,
+        closed_at: None,
         in_flight: FuturesOrdered::new(),
         exclusive: false,
         outgoing: Outgoing::default(),
+        ending: None,
         stop,
     };
-    let Err(end) = connection.run().await;
-    match end {
+    match connection.run().await {
         End::Closed | End::Stopping => {}
         End::Socket(error) => tracing::debug!(%error, %peer, "a connection broke"),
-        End::Frame(_) | End::Refused(_) | End::Idle | End::Stalled => {
+        end @ (End::Frame(_) | End::Refused(_) | End::Idle | End::Stalled) => {
             tracing::debug!(%end, %peer, "closed a connection");
         }
     }
 }
 
+type Answered = Result<Option<Response<Chunk>>, Close>;
+
 enum Event {
     Answer(Option<Answered>),
+    Share(BytesPermit),
     Readable,
     Stop,
 }
 
-type Answered = Result<Option<kafka_wire::Response<storage::Chunk>>, Close>;
+/// The share of the byte budget for the frame at the front of the buffer.
+enum Share {
+    None,
+    Waiting(BoxFuture<'static, BytesPermit>),
+    Held(BytesPermit),
+}
+
+/// How fast a frame comes in.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    since: Instant,
+    buffered_bytes: usize,
+}
 
 struct Connection {
     stream: TcpStream,
     context: Context,
     buffer: BytesMut,
-    /// The share of the budget for the frame that is being received.
-    reserved: Option<BytesPermit>,
+    share: Share,
+    /// Since when the peer is expected to go on with a frame.
+    pace: Option<Pace>,
+    /// When the peer said its last word.
+    closed_at: Option<Instant>,
     in_flight: FuturesOrdered<Answer>,
-    /// The newest request in flight must be answered before the next one begins.
+    /// What is in flight must be answered before anything else begins.
     exclusive: bool,
     outgoing: Outgoing,
+    /// Nothing is started any more; the connection ends when all before is answered.
+    ending: Option<End>,
     stop: watch::Receiver<bool>,
 }
 
 impl Connection {
-    async fn run(&mut self) -> Result<std::convert::Infallible, End> {
+    async fn run(&mut self) -> End {
         loop {
-            self.start_requests().await?;
-            self.collect_answers().await?;
+            self.start_requests();
+            self.collect_answers().await;
             if !self.outgoing.is_empty() {
-                self.outgoing.send(&self.stream).await?;
+                if let Err(error) = self.outgoing.send(&self.stream).await {
+                    return End::Socket(error);
+                }
                 continue;
             }
-            if *self.stop.borrow() && self.in_flight.is_empty() {
-                return Err(End::Stopping);
+            if self.in_flight.is_empty()
+                && let Some(end) = self.end()
+            {
+                return end;
             }
-            self.wait().await?;
+            if let Err(end) = self.wait().await {
+                return end;
+            }
         }
     }
 
-    fn may_start(&self) -> bool {
-        !self.exclusive && self.in_flight.len() < IN_FLIGHT_MAX && !*self.stop.borrow()
+    /// Why a connection with nothing in flight is over, if it is.
+    fn end(&mut self) -> Option<End> {
+        if let Some(end) = self.ending.take() {
+            return Some(end);
+        }
+        if self.is_stopping() {
+            return Some(End::Stopping);
+        }
+        let waits_for_share = matches!(self.share, Share::Waiting(_));
+        (self.closed_at.is_some() && !waits_for_share).then_some(End::Closed)
+    }
+
+    /// A stop that can never be announced any more counts as announced.
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
     }
 
     /// Starts the handlers of all complete frames, as far as requests may overlap.
-    async fn start_requests(&mut self) -> Result<(), End> {
-        while self.may_start() {
-            let Some(length) = peek_frame(&self.buffer, REQUEST_BYTES_MAX)? else {
-                return Ok(());
-            };
-            if self.reserved.is_none() && length > RESERVED_FROM_BYTES {
-                self.reserved = Some(self.context.broker().budget().take(length).await);
+    fn start_requests(&mut self) {
+        while self.ending.is_none() && !self.is_stopping() && !self.exclusive {
+            match self.start_next() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(end) => self.ending = Some(end),
             }
-            if self.buffer.len() - PREFIX_BYTES < length {
-                return Ok(());
-            }
-            let permit = match self.reserved.take() {
-                Some(permit) => permit,
-                None => self.context.broker().budget().take(length).await,
-            };
-            self.buffer.advance(PREFIX_BYTES);
-            let frame = self.buffer.split_to(length);
-            self.exclusive = !overlaps(&frame);
-            self.in_flight
-                .push_back(dispatch(self.context.clone(), frame, permit)?);
         }
-        Ok(())
+    }
+
+    /// Starts the request at the front of the buffer, if it is there as a whole, has its share of
+    /// the budget, and may overlap with what is in flight.
+    fn start_next(&mut self) -> Result<bool, End> {
+        let Some(length) = peek_frame(&self.buffer, REQUEST_BYTES_MAX)? else {
+            return Ok(false);
+        };
+        let frame = self.buffer.get(PREFIX_BYTES..PREFIX_BYTES + length);
+        let next_overlaps = frame.map(overlaps);
+        match next_overlaps {
+            Some(overlaps) => {
+                let may_follow = overlaps && self.in_flight.len() < IN_FLIGHT_MAX;
+                if !self.in_flight.is_empty() && !may_follow {
+                    return Ok(false);
+                }
+            }
+            // A length is a mere claim until a good part of the frame has come.
+            None if self.buffer.len() < READ_BUFFER_BYTES => return Ok(false),
+            None => {}
+        }
+        self.ask_for_share(length);
+        let (Some(overlaps), Share::Held(_)) = (next_overlaps, &self.share) else {
+            return Ok(false);
+        };
+        let Share::Held(permit) = std::mem::replace(&mut self.share, Share::None) else {
+            return Ok(false);
+        };
+        self.buffer.advance(PREFIX_BYTES);
+        let frame = self.buffer.split_to(length);
+        self.pace = None;
+        self.exclusive = !overlaps;
+        let answer = dispatch(&mut self.context, frame, permit)?;
+        self.in_flight.push_back(answer);
+        Ok(true)
+    }
+
+    fn ask_for_share(&mut self, size_bytes: usize) {
+        if !matches!(self.share, Share::None) {
+            return;
+        }
+        let budget = self.context.broker().budget();
+        self.share = match budget.take(size_bytes).now_or_never() {
+            Some(permit) => Share::Held(permit),
+            None => {
+                let budget = budget.clone();
+                Share::Waiting(Box::pin(async move { budget.take(size_bytes).await }))
+            }
+        };
     }
 
     /// Takes the answers that are ready, without waiting for any.
-    async fn collect_answers(&mut self) -> Result<(), End> {
+    async fn collect_answers(&mut self) {
         while !self.in_flight.is_empty() && !self.outgoing.is_full() {
             let next = std::future::poll_fn(|context| {
-                std::task::Poll::Ready(self.in_flight.poll_next_unpin(context))
+                Poll::Ready(self.in_flight.poll_next_unpin(context))
             });
-            let std::task::Poll::Ready(Some(answer)) = next.await else {
-                break;
+            let Poll::Ready(Some(answer)) = next.await else {
+                return;
             };
-            self.take(answer)?;
+            self.take(answer);
         }
-        Ok(())
     }
 
-    fn take(&mut self, answer: Answered) -> Result<(), End> {
-        if let Some(response) = answer? {
-            self.outgoing.push(response);
+    fn take(&mut self, answer: Answered) {
+        match answer {
+            Ok(Some(response)) => self.outgoing.push(response),
+            Ok(None) => {}
+            Err(close) => {
+                // What comes behind an answer that cannot be given must not leave either.
+                self.in_flight = FuturesOrdered::new();
+                self.ending = Some(End::Refused(close));
+            }
         }
         if self.in_flight.is_empty() {
             self.exclusive = false;
         }
-        Ok(())
     }
 
-    /// Waits for the next thing to happen: an answer, bytes, the stop, or too long nothing.
-    async fn wait(&mut self) -> Result<(), End> {
-        let reads = self.may_start();
-        let frame_begun = !self.buffer.is_empty();
-        let patience = match (reads, frame_begun) {
-            (true, true) => FRAME_STALL_MAX,
-            _ => IDLE_MAX,
+    /// Whether more may be read: always the frame that has its share, and a little ahead of it, so
+    /// that a peer that goes away is noticed while its request waits.
+    fn reads(&self) -> bool {
+        let frame_bytes = match (&self.share, peek_frame(&self.buffer, REQUEST_BYTES_MAX)) {
+            (Share::Waiting(_), _) => return false,
+            (Share::Held(_), Ok(Some(length))) => PREFIX_BYTES + length,
+            _ => 0,
         };
+        let ended = self.ending.is_some() || self.closed_at.is_some() || self.is_stopping();
+        !ended && self.buffer.len() < frame_bytes.max(READ_BUFFER_BYTES)
+    }
+
+    /// Until when something must happen, and what it means if nothing does.
+    fn deadline(&mut self, reads: bool) -> (Instant, End) {
+        let now = Instant::now();
+        if let Some(closed_at) = self.closed_at {
+            return (closed_at + LAST_ANSWERS_MAX, End::Closed);
+        }
+        if reads && self.in_flight.is_empty() && !self.buffer.is_empty() {
+            let begun = Pace {
+                since: now,
+                buffered_bytes: self.buffer.len(),
+            };
+            let pace = self.pace.get_or_insert(begun);
+            return (pace.since + FRAME_STALL_MAX, End::Stalled);
+        }
+        self.pace = None;
+        (now + IDLE_MAX, End::Idle)
+    }
+
+    /// Waits for the next thing to happen: an answer, a share, bytes, the stop, or too long nothing.
+    async fn wait(&mut self) -> Result<(), End> {
+        let reads = self.reads();
+        let stopping = self.is_stopping();
+        let (deadline, too_late) = self.deadline(reads);
+        let Self {
+            stream,
+            share,
+            in_flight,
+            stop,
+            ..
+        } = self;
+        let waits_for_share = matches!(share, Share::Waiting(_));
+        let granted = async {
+            match share {
+                Share::Waiting(granted) => granted.await,
+                Share::None | Share::Held(_) => std::future::pending().await,
+            }
+        };
+        // The time comes last: what has come in time counts, however late it is seen.
         let event = tokio::select! {
-            answer = self.in_flight.next(), if !self.in_flight.is_empty() => Event::Answer(answer),
-            readable = self.stream.readable(), if reads => {
+            biased;
+            _ = stop.wait_for(|stop| *stop), if !stopping => Event::Stop,
+            answer = in_flight.next(), if !in_flight.is_empty() => Event::Answer(answer),
+            permit = granted, if waits_for_share => Event::Share(permit),
+            readable = stream.readable(), if reads => {
                 readable?;
                 Event::Readable
             }
-            _ = self.stop.wait_for(|stop| *stop), if !*self.stop.borrow() => Event::Stop,
-            () = tokio::time::sleep(patience), if self.in_flight.is_empty() => {
-                return Err(if frame_begun { End::Stalled } else { End::Idle });
-            }
+            () = tokio::time::sleep_until(deadline) => return Err(too_late),
         };
         match event {
             Event::Answer(Some(answer)) => self.take(answer),
-            Event::Readable => self.read(),
-            Event::Answer(None) | Event::Stop => Ok(()),
+            Event::Share(permit) => self.share = Share::Held(permit),
+            Event::Readable => self.read()?,
+            Event::Answer(None) | Event::Stop => {}
         }
+        Ok(())
     }
 
     /// Takes what the socket has. The buffer grows with the bytes that came, never by a claim.
     fn read(&mut self) -> Result<(), End> {
-        let room = match peek_frame(&self.buffer, REQUEST_BYTES_MAX)? {
-            None => READ_BUFFER_BYTES,
-            Some(length) => {
-                let missing = (length + PREFIX_BYTES).saturating_sub(self.buffer.len());
-                missing
-                    .min(self.buffer.len().saturating_mul(3))
-                    .max(READ_BUFFER_BYTES)
-            }
-        };
-        self.buffer.reserve(room);
+        if self.buffer.capacity() - self.buffer.len() < SPARE_BYTES_MIN {
+            let missing_bytes = match peek_frame(&self.buffer, REQUEST_BYTES_MAX) {
+                Ok(Some(length)) => (length + PREFIX_BYTES).saturating_sub(self.buffer.len()),
+                Ok(None) | Err(_) => 0,
+            };
+            let growth_bytes = missing_bytes.min(self.buffer.len().saturating_mul(3));
+            self.buffer.reserve(growth_bytes.max(READ_BUFFER_BYTES));
+        }
         match self.stream.try_read_buf(&mut self.buffer) {
-            Ok(0) => Err(End::Closed),
-            Ok(_) => Ok(()),
+            Ok(0) => self.closed_at = Some(Instant::now()),
+            Ok(_) => {
+                let buffered_bytes = self.buffer.len();
+                self.pace = self
+                    .pace
+                    .filter(|pace| buffered_bytes.saturating_sub(pace.buffered_bytes) < PACE_BYTES);
+            }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 if self.buffer.is_empty() {
                     self.buffer = BytesMut::new();
                 }
-                Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! CreatePartitions: more partitions for a topic that exists (KIP-195).
 
+use std::collections::BTreeMap;
+
 use kafka_wire::ErrorCode;
 use kafka_wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
@@ -13,24 +15,22 @@ pub(crate) async fn handle(
     context: Context,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
-    let mut results: Vec<CreatePartitionsTopicResult> = Vec::new();
+    let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
     for topic in &request.topics {
-        if results.iter().any(|told| told.name == topic.name) {
-            continue;
-        }
-        let times = request
-            .topics
-            .iter()
-            .filter(|other| other.name == topic.name)
-            .count();
-        let outcome = if times > 1 {
-            Err((
-                ErrorCode::InvalidRequest,
-                "Duplicate topic in request.".to_owned(),
-            ))
-        } else {
-            grow(&context, topic, request.validate_only).await
+        *asked.entry(topic.name.as_str()).or_default() += 1;
+    }
+    let mut results = Vec::with_capacity(asked.len());
+    for topic in &request.topics {
+        // A name that comes more than once is refused, once.
+        let outcome = match asked.remove(topic.name.as_str()) {
+            None => continue,
+            Some(1) => grow(&context, topic, request.validate_only).await,
+            Some(_) => {
+                let message = "the topic is named more than once in one request";
+                Err((ErrorCode::InvalidRequest, message.to_owned()))
+            }
         };
+        tokio::task::consume_budget().await;
         let (code, message) = outcome.err().unzip();
         results.push(CreatePartitionsTopicResult {
             name: topic.name.clone(),
@@ -60,3 +60,6 @@ async fn grow(
         .map(drop)
         .map_err(|error| (error.code(), error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

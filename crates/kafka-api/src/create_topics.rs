@@ -24,17 +24,18 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
     for topic in &request.topics {
         *asked.entry(topic.name.as_str()).or_default() += 1;
     }
-    let mut topics: Vec<CreatableTopicResult> = Vec::new();
+    let mut topics = Vec::with_capacity(asked.len());
     for topic in &request.topics {
-        let times = asked.get(topic.name.as_str()).copied().unwrap_or_default();
-        if times > 1 {
-            if !topics.iter().any(|told| told.name == topic.name) {
-                let told = failed(topic, ErrorCode::InvalidRequest, "Duplicate topic name.");
-                topics.push(told);
+        // A name that comes more than once is refused, once.
+        match asked.remove(topic.name.as_str()) {
+            None => {}
+            Some(1) => topics.push(create(&context, topic, request.validate_only).await),
+            Some(_) => {
+                let message = "the topic is named more than once in one request";
+                topics.push(failed(topic, ErrorCode::InvalidRequest, message));
             }
-            continue;
         }
-        topics.push(create(&context, topic, request.validate_only).await);
+        tokio::task::consume_budget().await;
     }
     CreateTopicsResponse {
         topics,
@@ -88,6 +89,7 @@ fn done(context: &Context, topic: &CreatableTopic, created: &Arc<Topic>) -> Crea
         topic_id: Uuid(created.id().0),
         num_partitions: i32::try_from(created.partition_count()).unwrap_or(i32::MAX),
         replication_factor: REPLICATION_FACTOR,
+        error_message: None,
         configs: Some(configs.collect()),
         ..Default::default()
     }
@@ -98,7 +100,9 @@ fn failed(topic: &CreatableTopic, code: ErrorCode, message: &str) -> CreatableTo
         name: topic.name.clone(),
         error_code: code.code(),
         error_message: Some(message.into()),
-        configs: None,
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

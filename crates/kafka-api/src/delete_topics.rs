@@ -1,9 +1,13 @@
 //! DeleteTopics, by name and by id (KIP-4, KIP-516).
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use broker::Topic;
 use kafka_wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use kafka_wire::{ErrorCode, Uuid, WireString};
+use kafka_wire::{ErrorCode, Uuid};
 use storage::TopicId;
 
 use crate::Context;
@@ -11,6 +15,9 @@ use crate::error::Coded;
 
 /// First version whose request names topics by name or id.
 const STATES_FROM: i16 = 6;
+
+/// A code and, for people, why.
+type Refusal = (ErrorCode, String);
 
 pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let asked: Vec<DeleteTopicState> = if context.version >= STATES_FROM {
@@ -24,37 +31,51 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
             })
             .collect()
     };
-    let mut responses: Vec<DeletableTopicResult> = Vec::new();
-    for (index, topic) in asked.iter().enumerate() {
-        let twice = asked
-            .iter()
-            .enumerate()
-            .any(|(other, same)| other != index && same == topic);
-        let outcome = if twice {
-            let message = "the topic is named more than once in one request";
-            Err((ErrorCode::InvalidRequest, message.to_owned()))
-        } else {
-            delete(&context, topic).await
-        };
-        let (code, message) = match outcome {
-            Ok(name) => {
-                responses.push(result(Some(name.0), name.1, ErrorCode::None, None));
+    // Kafka's order: what makes no sense or comes twice is refused, then names and ids are looked
+    // up, and a topic that is meant by its name and by its id is refused too.
+    let mut times: HashMap<StateKey<'_>, usize> = HashMap::new();
+    for topic in &asked {
+        *times.entry(key(topic)).or_default() += 1;
+    }
+    let mut responses = Vec::with_capacity(times.len());
+    let mut found: Vec<(&DeleteTopicState, Arc<Topic>)> = Vec::new();
+    for topic in &asked {
+        match times.remove(&key(topic)) {
+            None => {}
+            Some(1) => match find(&context, topic) {
+                Ok(known) => found.push((topic, known)),
+                Err((code, message)) => responses.push(refused(topic, code, message)),
+            },
+            Some(_) => {
+                let message = "the topic is named more than once in one request";
+                responses.push(refused(
+                    topic,
+                    ErrorCode::InvalidRequest,
+                    message.to_owned(),
+                ));
+            }
+        }
+        tokio::task::consume_budget().await;
+    }
+    let mut meant: HashMap<TopicId, usize> = HashMap::new();
+    for (_, topic) in &found {
+        *meant.entry(topic.id()).or_default() += 1;
+    }
+    for (asked, topic) in found {
+        let outcome = match meant.remove(&topic.id()) {
+            None => continue,
+            Some(1) => delete(&context, &topic).await,
+            Some(_) => {
+                let message = "the topic is named by its name and by its id in one request";
+                let (code, message) = (ErrorCode::InvalidRequest, message.to_owned());
+                responses.push(result(&topic, Some((code, message))));
                 continue;
             }
-            Err(failed) => failed,
         };
-        if !(twice
-            && responses
-                .iter()
-                .any(|told| told.name == topic.name && told.topic_id == topic.topic_id))
-        {
-            responses.push(result(
-                topic.name.clone(),
-                topic.topic_id,
-                code,
-                Some(message),
-            ));
-        }
+        responses.push(match outcome {
+            Ok(()) => result(&topic, None),
+            Err((code, message)) => refused(asked, code, message),
+        });
     }
     DeleteTopicsResponse {
         responses,
@@ -62,19 +83,22 @@ pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> De
     }
 }
 
-async fn delete(
-    context: &Context,
-    asked: &DeleteTopicState,
-) -> Result<(WireString, Uuid), (ErrorCode, String)> {
+type StateKey<'a> = (Option<&'a str>, Uuid);
+
+fn key(asked: &DeleteTopicState) -> StateKey<'_> {
+    (asked.name.as_deref(), asked.topic_id)
+}
+
+fn find(context: &Context, asked: &DeleteTopicState) -> Result<Arc<Topic>, Refusal> {
     let broker = context.broker();
-    let topic = match (&asked.name, asked.topic_id.is_zero()) {
+    match (&asked.name, asked.topic_id.is_zero()) {
         (Some(_), false) => {
             let message = "a topic is named by its name or by its id, not by both";
-            return Err((ErrorCode::InvalidRequest, message.to_owned()));
+            Err((ErrorCode::InvalidRequest, message.to_owned()))
         }
         (None, true) => {
             let message = "neither the name nor the id of a topic is given";
-            return Err((ErrorCode::InvalidRequest, message.to_owned()));
+            Err((ErrorCode::InvalidRequest, message.to_owned()))
         }
         (Some(name), true) => broker.topic(name).ok_or_else(|| {
             let message = format!("topic {:?} does not exist", name.as_str());
@@ -86,22 +110,32 @@ async fn delete(
                 let message = format!("there is no topic with id {}", asked.topic_id);
                 (ErrorCode::UnknownTopicId, message)
             }),
-    }?;
-    let deleted = broker.delete_topic(&topic).await;
-    deleted.map_err(|error| (error.code(), error.to_string()))?;
-    Ok((topic.name().as_str().into(), Uuid(topic.id().0)))
+    }
 }
 
-fn result(
-    name: Option<WireString>,
-    topic_id: Uuid,
-    code: ErrorCode,
-    message: Option<String>,
-) -> DeletableTopicResult {
+async fn delete(context: &Context, topic: &Topic) -> Result<(), Refusal> {
+    let deleted = context.broker().delete_topic(topic).await;
+    deleted.map_err(|error| (error.code(), error.to_string()))
+}
+
+fn refused(asked: &DeleteTopicState, code: ErrorCode, message: String) -> DeletableTopicResult {
     DeletableTopicResult {
-        name,
-        topic_id,
+        name: asked.name.clone(),
+        topic_id: asked.topic_id,
         error_code: code.code(),
+        error_message: Some(message.into()),
+    }
+}
+
+fn result(topic: &Topic, refusal: Option<Refusal>) -> DeletableTopicResult {
+    let (code, message) = refusal.unzip();
+    DeletableTopicResult {
+        name: Some(topic.name().as_str().into()),
+        topic_id: Uuid(topic.id().0),
+        error_code: code.unwrap_or(ErrorCode::None).code(),
         error_message: message.map(Into::into),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,3 +54,6 @@ pub(crate) async fn handle(
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

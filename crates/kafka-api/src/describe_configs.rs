@@ -1,5 +1,7 @@
 //! DescribeConfigs: every key of a topic or of this broker, with value and source (KIP-133, 226).
 
+use std::collections::{HashMap, HashSet};
+
 use broker::config_keys::ConfigKind;
 use broker::{ConfigEntry, ConfigSource};
 use kafka_wire::messages::describe_configs::{
@@ -14,35 +16,45 @@ use crate::Context;
 /// Kafka's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+/// An answer is some hundred times as long as its question, so nobody may repeat it at will.
+const REPEATS_MAX: usize = 2;
 
 pub(crate) async fn handle(
     context: Context,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
-    let results = request.resources.iter().map(|resource| {
-        let (code, message, entries) = match entries(&context, resource) {
+    let mut told: HashMap<(i8, &str), usize> = HashMap::new();
+    let mut results = Vec::with_capacity(request.resources.len());
+    for resource in &request.resources {
+        let name = resource.resource_name.as_str();
+        let times = told.entry((resource.resource_type, name)).or_default();
+        *times += 1;
+        let found = if *times > REPEATS_MAX {
+            let message = format!("a resource is described {REPEATS_MAX} times a request at most");
+            Err((ErrorCode::InvalidRequest, message))
+        } else {
+            entries(&context, resource)
+        };
+        let (code, message, entries) = match found {
             Ok(entries) => (ErrorCode::None, None, entries),
             Err((code, message)) => (code, Some(message), Vec::new()),
         };
         // Null and empty both mean all keys.
-        let keys = resource
-            .configuration_keys
-            .as_ref()
-            .filter(|keys| !keys.is_empty());
-        let wanted = |entry: &ConfigEntry| {
-            keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == entry.key.name))
-        };
+        let keys = resource.configuration_keys.as_deref().unwrap_or_default();
+        let keys: HashSet<&str> = keys.iter().map(WireString::as_str).collect();
+        let wanted = |entry: &ConfigEntry| keys.is_empty() || keys.contains(entry.key.name);
         let configs = entries.into_iter().filter(wanted);
-        DescribeConfigsResult {
+        results.push(DescribeConfigsResult {
             error_code: code.code(),
             error_message: message.map(Into::into),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             configs: configs.map(|entry| describe(&request, entry)).collect(),
-        }
-    });
+        });
+        tokio::task::consume_budget().await;
+    }
     DescribeConfigsResponse {
-        results: results.collect(),
+        results,
         ..Default::default()
     }
 }
@@ -138,3 +150,6 @@ fn kind_number(kind: ConfigKind) -> i8 {
         ConfigKind::List => 7,
     }
 }
+
+#[cfg(test)]
+mod tests;

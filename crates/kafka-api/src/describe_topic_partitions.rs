@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use broker::Topic;
 use kafka_wire::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
-    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, TopicRequest,
 };
 use kafka_wire::{ErrorCode, Uuid};
 use storage::TopicName;
@@ -22,20 +22,24 @@ pub(crate) async fn handle(
 ) -> DescribeTopicPartitionsResponse {
     let topics = context.broker().topics();
     let all = request.topics.is_empty();
+    let asked = request.topics.iter().map(|topic| topic.name.as_str());
     let mut names: BTreeSet<&str> = if all {
         topics.iter().map(|topic| topic.name().as_str()).collect()
     } else {
-        request
-            .topics
-            .iter()
-            .map(|topic| topic.name.as_str())
-            .collect()
+        asked.collect()
     };
     let mut from = 0;
     if let Some(cursor) = &request.cursor {
+        let is_asked = all || names.contains(cursor.topic_name.as_str());
+        let Some(partition) = u32::try_from(cursor.partition_index)
+            .ok()
+            .filter(|_| is_asked)
+        else {
+            return invalid_cursor(&request);
+        };
         names = names.split_off(cursor.topic_name.as_str());
         if names.first() == Some(&cursor.topic_name.as_str()) {
-            from = u32::try_from(cursor.partition_index).unwrap_or(0);
+            from = partition;
         }
     }
     let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
@@ -46,15 +50,17 @@ pub(crate) async fn handle(
             response.next_cursor = Some(cursor(name, from));
             break;
         }
+        tokio::task::consume_budget().await;
         let Some(topic) = topics.by_name(name) else {
             response.topics.push(unknown(name));
+            from = 0;
             continue;
         };
         let page = describe(&context, topic, from, left);
         let told = page.partitions.len();
         response.topics.push(page);
         left -= told;
-        let next = from + u32::try_from(told).unwrap_or(u32::MAX);
+        let next = from.saturating_add(u32::try_from(told).unwrap_or(u32::MAX));
         if next < topic.partition_count() {
             response.next_cursor = Some(cursor(name, next));
             break;
@@ -62,6 +68,19 @@ pub(crate) async fn handle(
         from = 0;
     }
     response
+}
+
+/// The cursor names no partition, or a topic that is not asked for.
+fn invalid_cursor(request: &DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let refused = |topic: &TopicRequest| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(topic.name.clone()),
+        ..Default::default()
+    };
+    DescribeTopicPartitionsResponse {
+        topics: request.topics.iter().map(refused).collect(),
+        ..Default::default()
+    }
 }
 
 fn cursor(name: &str, partition: u32) -> Cursor {
@@ -79,6 +98,7 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: code.code(),
         name: Some(name.into()),
+        topic_authorized_operations: TOPIC_OPERATIONS,
         ..Default::default()
     }
 }
@@ -124,3 +144,6 @@ fn describe(
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

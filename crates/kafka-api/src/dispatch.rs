@@ -111,6 +111,16 @@ pub(crate) enum Close {
         /// What is wrong.
         error: DecodeError,
     },
+    /// More partitions than there may be.
+    #[error("{name} with {count} partitions; all topics together have at most {limit}")]
+    TooManyPartitions {
+        /// The API.
+        name: &'static str,
+        /// How many the request names.
+        count: usize,
+        /// The most that may exist.
+        limit: usize,
+    },
     /// A response could not be written in the request's version: a fault of ours.
     #[error("cannot answer: {0}")]
     Encode(#[from] EncodeError),
@@ -127,9 +137,10 @@ pub(crate) fn overlaps(frame: &[u8]) -> bool {
         .any(|entry| Some(entry.key) == key && entry.overlaps)
 }
 
-/// Finds the handler of a frame and starts it.
+/// Finds the handler of a frame and starts it. What the header says of the client is kept in
+/// `context`.
 pub(crate) fn dispatch(
-    mut context: Context,
+    context: &mut Context,
     frame: BytesMut,
     permit: BytesPermit,
 ) -> Result<Answer, Close> {
@@ -158,12 +169,22 @@ pub(crate) fn dispatch(
         });
     }
     (entry.handler)(Call {
-        context,
+        context: context.clone(),
         correlation_id,
         frame,
         body_at,
         permit,
     })
+}
+
+/// Refuses a request that names more partitions than all topics may have: each of them costs
+/// memory far above its bytes.
+pub(crate) fn check_count(call: &Call, name: &'static str, count: usize) -> Result<(), Close> {
+    let limit = call.context.broker().config().partitions_max as usize;
+    if count > limit {
+        return Err(Close::TooManyPartitions { name, count, limit });
+    }
+    Ok(())
 }
 
 /// Runs an ordinary API: decode, handle, encode.
@@ -219,3 +240,6 @@ const fn entry<R: Request>(handler: fn(Call) -> Result<Answer, Close>) -> Entry 
         handler,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,14 +85,21 @@ impl Coded for BatchError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
-            Self::TooShort { .. }
-            | Self::LengthTooSmall { .. }
+            // Where the batch says that it goes on behind the bytes, Kafka sees no batch at all.
+            Self::LengthMismatch {
+                declared_bytes,
+                got_bytes,
+            } if declared_bytes > got_bytes => ErrorCode::InvalidRecord,
+            // The formats before 2 are real but no longer taken; any other number is noise.
+            Self::WrongMagic { got: 0 | 1 } => ErrorCode::InvalidRecord,
+            Self::LengthTooSmall { .. }
             | Self::LengthMismatch { .. }
+            | Self::WrongMagic { .. }
             | Self::CrcMismatch { .. }
             | Self::BadCompression { .. }
             | Self::TrailingBytes { .. } => ErrorCode::CorruptMessage,
             Self::NoBatch
-            | Self::WrongMagic { .. }
+            | Self::TooShort { .. }
             | Self::MoreThanOneBatch { .. }
             | Self::BaseOffsetNotZero { .. }
             | Self::CountMismatch { .. }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Fetch, FetchPartition, PartitionRead};
+use broker::{Fetch, FetchError, FetchPartition, PartitionError, PartitionRead};
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch::{EpochEndOffset, FetchResponse, PartitionData};
 use kafka_wire::views::FetchView;
-use kafka_wire::{ErrorCode, FetchResponseWriter, Message, Response, ResponseHeader, Uuid};
+use kafka_wire::{Cursor, ErrorCode, FetchResponseWriter, Message, Response, ResponseHeader, Uuid};
 use storage::{Chunk, Isolation, TopicId};
 
 use crate::Context;
-use crate::dispatch::{Answer, Call, Close, encode};
+use crate::dispatch::{Answer, Call, Close, check_count, encode};
 use crate::error::Coded;
 use crate::fetch_session::{Asked, FINAL_EPOCH, PartitionKey, Resolved, Told, TopicKey, Wanted};
 use crate::list_offsets::{isolation, known_epoch};
@@ -34,20 +34,19 @@ struct Limits {
 
 /// Starts a fetch; its answer may take as long as the client is ready to wait.
 pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
-    let Call {
-        context,
-        correlation_id,
-        frame,
-        body_at,
-        permit,
-    } = call;
-    let version = context.version;
+    let version = call.context.version;
     let malformed = |error| Close::Malformed {
         name: FetchRequest::NAME,
         version,
         error,
     };
-    let view = FetchView::parse(&frame, body_at, version).map_err(malformed)?;
+    let view = FetchView::parse(&call.frame, call.body_at, version).map_err(malformed)?;
+    let end = Cursor::new(&call.frame, view.end());
+    end.finish().map_err(malformed)?;
+    let named = view.topics().map(|topic| topic.partitions().len());
+    let forgotten = view.forgotten_topics();
+    let forgotten = forgotten.map(|topic| topic.partitions().len());
+    check_count(&call, FetchRequest::NAME, named.chain(forgotten).sum())?;
     let count = |number: i32| usize::try_from(number).unwrap_or(0);
     let limits = Limits {
         bytes_min: count(view.min_bytes),
@@ -55,10 +54,15 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
         wait: Duration::from_millis(u64::try_from(view.max_wait_ms).unwrap_or(0)),
         isolation: isolation(view.isolation_level),
     };
+    let asked = asked(&view, version);
+    // The wait below holds nothing of the request.
+    let Call {
+        context,
+        correlation_id,
+        ..
+    } = call;
     let now = context.broker().clock().monotonic();
-    let resolved = context.api.sessions.resolve(asked(&view, version), now);
-    drop(frame);
-    drop(permit);
+    let resolved = context.api.sessions.resolve(asked, now);
     Ok(Box::pin(async move {
         match resolved {
             Ok(resolved) => serve(context, correlation_id, resolved, limits)
@@ -184,7 +188,7 @@ async fn serve(
             Found::Read(at) => {
                 let read = reads.get_mut(at).and_then(Option::take);
                 read.expect("a fetch answers each partition once")
-                    .map_err(|error| error.code())
+                    .map_err(|error| code_of(&error, &wanted.key.topic))
             }
         };
         let (data, chunks) = partition_data(wanted.key.partition, read, isolation);
@@ -215,6 +219,16 @@ fn find_topic(context: &Context, key: &TopicKey) -> Result<Arc<broker::Topic>, E
     }
 }
 
+/// Kafka names a topic that is gone as the client named it.
+fn code_of(error: &FetchError, key: &TopicKey) -> ErrorCode {
+    match (error, key) {
+        (FetchError::Partition(PartitionError::Deleted { .. }), TopicKey::Id(_)) => {
+            ErrorCode::UnknownTopicId
+        }
+        _ => error.code(),
+    }
+}
+
 fn partition_data(
     partition_index: i32,
     read: Result<PartitionRead, ErrorCode>,
@@ -223,10 +237,16 @@ fn partition_data(
     let read = match read {
         Ok(read) => read,
         Err(code) => {
+            // Kafka answers an empty list for what it does not know, null for other errors.
+            let is_unknown = matches!(
+                code,
+                ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId
+            );
             let data = PartitionData {
                 partition_index,
                 error_code: code.code(),
                 high_watermark: NONE,
+                aborted_transactions: is_unknown.then(Vec::new),
                 ..Default::default()
             };
             return (data, Vec::new());
@@ -282,3 +302,6 @@ fn write(
     }
     Ok(writer.finish(&[])?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! Fetch sessions (KIP-227): a client names its partitions once and then only what changes.
 //!
-//! A session is a list of partitions with what the client was last told of each. The slots are
-//! limited; a full table gives no session (id 0), which every client accepts. Knows nothing of
-//! logs: the caller reads, and asks here which answers the client needs to see.
+//! A session is a list of partitions with what the client was last told of each. The slots and the
+//! partitions of all sessions together are limited; a full table gives no session (id 0), which
+//! every client accepts. Knows nothing of logs: the caller reads, and asks here which answers the
+//! client needs to see.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use parking_lot::Mutex;
 
 /// `max.incremental.fetch.session.cache.slots`.
 pub(crate) const SLOTS: usize = 1000;
+/// Partitions of all sessions together.
+const PARTITIONS_MAX: usize = 500_000;
 /// A session unused for this long gives way to a new one when the slots are full.
 const EVICTION_AFTER: Duration = Duration::from_mins(2);
 /// The epoch that asks for a new session.
@@ -65,7 +68,6 @@ struct Session {
     places: HashMap<PartitionKey, usize>,
     /// Where the next fetch begins, so that no partition is always last.
     first: usize,
-    used_at: Duration,
 }
 
 /// All sessions.
@@ -76,8 +78,18 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Table {
-    sessions: HashMap<i32, Arc<Mutex<Session>>>,
+    slots: HashMap<i32, Slot>,
+    /// Of all slots.
+    partitions: usize,
     last_id: i32,
+}
+
+/// A session in the table. Its lock is never taken while the table's is held.
+#[derive(Debug)]
+struct Slot {
+    session: Arc<Mutex<Session>>,
+    partitions: usize,
+    used_at: Duration,
 }
 
 /// What a request says of its session.
@@ -101,41 +113,53 @@ pub(crate) struct Resolved {
     incremental: bool,
 }
 
+impl Resolved {
+    fn without_session(wanted: Vec<Wanted>) -> Self {
+        Self {
+            wanted,
+            session_id: 0,
+            session: None,
+            incremental: false,
+        }
+    }
+}
+
 impl Sessions {
     /// Applies a request to its session. `now` is monotonic.
     pub(crate) fn resolve(&self, asked: Asked, now: Duration) -> Result<Resolved, ErrorCode> {
-        let full = asked.epoch == FINAL_EPOCH || asked.epoch == INITIAL_EPOCH;
-        if full {
+        if asked.epoch == FINAL_EPOCH || asked.epoch == INITIAL_EPOCH {
             return Ok(self.full(asked, now));
         }
+        let session_id = asked.session_id;
         let session = {
             let table = self.table.lock();
-            let session = table.sessions.get(&asked.session_id);
-            session.cloned().ok_or(ErrorCode::FetchSessionIdNotFound)?
+            let slot = table.slots.get(&session_id);
+            let slot = slot.ok_or(ErrorCode::FetchSessionIdNotFound)?;
+            Arc::clone(&slot.session)
         };
-        let mut state = session.lock();
-        if state.epoch != asked.epoch {
-            return Err(ErrorCode::InvalidFetchSessionEpoch);
-        }
-        if state.uses_ids != asked.uses_ids {
-            return Err(ErrorCode::FetchSessionTopicIdError);
-        }
-        state.update(asked.wanted, &asked.forgotten);
-        state.used_at = now;
-        state.epoch = next_epoch(state.epoch);
-        let wanted = state.in_turn();
-        drop(state);
-        if wanted.is_empty() {
+        let (wanted, size) = {
+            let mut state = session.lock();
+            if state.epoch != asked.epoch {
+                return Err(ErrorCode::InvalidFetchSessionEpoch);
+            }
+            if state.uses_ids != asked.uses_ids {
+                return Err(ErrorCode::FetchSessionTopicIdError);
+            }
+            state.update(asked.wanted, asked.forgotten);
+            state.epoch = next_epoch(state.epoch);
+            (state.in_turn(), state.entries.len())
+        };
+        let mut table = self.table.lock();
+        if size == 0 {
             // The client forgot everything: the session ends, as in Kafka.
-            self.table.lock().sessions.remove(&asked.session_id);
-            return Ok(Resolved {
-                wanted,
-                session_id: 0,
-                session: None,
-                incremental: false,
-            });
+            table.remove(session_id);
+            return Ok(Resolved::without_session(wanted));
         }
-        let session_id = asked.session_id;
+        if !table.resize(session_id, size, now) {
+            // It outgrew what may be kept; the client begins again and gets no session then.
+            table.remove(session_id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         Ok(Resolved {
             wanted,
             session_id,
@@ -145,31 +169,25 @@ impl Sessions {
     }
 
     fn full(&self, asked: Asked, now: Duration) -> Resolved {
-        let mut table = self.table.lock();
-        if asked.session_id != 0 {
-            table.sessions.remove(&asked.session_id);
-        }
-        if asked.epoch == FINAL_EPOCH || asked.wanted.is_empty() || !table.make_room(now) {
-            return Resolved {
-                wanted: asked.wanted,
-                session_id: 0,
-                session: None,
-                incremental: false,
-            };
-        }
-        let session_id = table.new_id();
         let mut session = Session {
             epoch: next_epoch(INITIAL_EPOCH),
             uses_ids: asked.uses_ids,
             entries: Vec::new(),
             places: HashMap::new(),
             first: 0,
-            used_at: now,
         };
-        session.update(asked.wanted, &[]);
+        session.update(asked.wanted, Vec::new());
         let wanted = session.in_turn();
+        let mut table = self.table.lock();
+        if asked.session_id != 0 {
+            table.remove(asked.session_id);
+        }
+        let wants_none = asked.epoch == FINAL_EPOCH || wanted.is_empty();
+        if wants_none || !table.make_room(wanted.len(), now) {
+            return Resolved::without_session(wanted);
+        }
         let session = Arc::new(Mutex::new(session));
-        table.sessions.insert(session_id, Arc::clone(&session));
+        let session_id = table.insert(&session, wanted.len(), now);
         Resolved {
             wanted,
             session_id,
@@ -177,45 +195,65 @@ impl Sessions {
             incremental: false,
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.table.lock().sessions.len()
-    }
 }
 
 impl Table {
     /// Whether there is a slot, after the least recently used session gave way if it may.
-    fn make_room(&mut self, now: Duration) -> bool {
-        if self.sessions.len() < SLOTS {
+    fn make_room(&mut self, partitions: usize, now: Duration) -> bool {
+        let has_room = |table: &Self| {
+            table.slots.len() < SLOTS && table.partitions + partitions <= PARTITIONS_MAX
+        };
+        if has_room(self) {
             return true;
         }
-        let oldest = self
-            .sessions
-            .iter()
-            .map(|(id, session)| (session.lock().used_at, *id))
-            .min();
-        match oldest {
+        let by_use = self.slots.iter().map(|(id, slot)| (slot.used_at, *id));
+        match by_use.min() {
             Some((used_at, id)) if now.saturating_sub(used_at) >= EVICTION_AFTER => {
-                self.sessions.remove(&id);
-                true
+                self.remove(id);
+                has_room(self)
             }
             _ => false,
         }
     }
 
-    fn new_id(&mut self) -> i32 {
+    fn insert(&mut self, session: &Arc<Mutex<Session>>, partitions: usize, now: Duration) -> i32 {
         loop {
             self.last_id = next_epoch(self.last_id);
-            if !self.sessions.contains_key(&self.last_id) {
-                return self.last_id;
+            if !self.slots.contains_key(&self.last_id) {
+                break;
             }
         }
+        let slot = Slot {
+            session: Arc::clone(session),
+            partitions,
+            used_at: now,
+        };
+        self.partitions += partitions;
+        self.slots.insert(self.last_id, slot);
+        self.last_id
+    }
+
+    fn remove(&mut self, id: i32) {
+        if let Some(slot) = self.slots.remove(&id) {
+            self.partitions -= slot.partitions;
+        }
+    }
+
+    /// Notes a use; false when the partitions of all sessions are too many now.
+    fn resize(&mut self, id: i32, partitions: usize, now: Duration) -> bool {
+        // Absent: it gave way to another one meanwhile, which this fetch need not know.
+        if let Some(slot) = self.slots.get_mut(&id) {
+            self.partitions = self.partitions - slot.partitions + partitions;
+            slot.partitions = partitions;
+            slot.used_at = now;
+        }
+        self.partitions <= PARTITIONS_MAX
     }
 }
 
 impl Session {
-    fn update(&mut self, wanted: Vec<Wanted>, forgotten: &[PartitionKey]) {
+    /// A partition that is named twice counts once, with what was said last.
+    fn update(&mut self, wanted: Vec<Wanted>, forgotten: Vec<PartitionKey>) {
         for wanted in wanted {
             if let Some(entry) = self
                 .places
@@ -229,6 +267,7 @@ impl Session {
             }
         }
         if !forgotten.is_empty() {
+            let forgotten: HashSet<PartitionKey> = forgotten.into_iter().collect();
             self.entries
                 .retain(|entry| !forgotten.contains(&entry.wanted.key));
             let keys = self.entries.iter().map(|entry| entry.wanted.key.clone());

@@ -46,3 +46,6 @@ pub(crate) async fn handle(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,9 @@ mod offset_for_leader_epoch;
 mod produce;
 mod send;
 
+#[cfg(test)]
+mod harness;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

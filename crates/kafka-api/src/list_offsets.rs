@@ -32,12 +32,14 @@ pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> Lis
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
+            // A partition that comes more than once is refused, once.
             let place = (topic.name.as_str(), partition.partition_index);
-            let answer = if times.get(&place).is_some_and(|times| *times > 1) {
-                Err(ErrorCode::InvalidRequest)
-            } else {
-                find(&context, &topic.name, partition, isolation).await
+            let answer = match times.remove(&place) {
+                None => continue,
+                Some(1) => find(&context, &topic.name, partition, isolation).await,
+                Some(_) => Err(ErrorCode::InvalidRequest),
             };
+            tokio::task::consume_budget().await;
             partitions.push(answer.unwrap_or_else(|code| failed(partition, code)));
         }
         topics.push(ListOffsetsTopicResponse {
@@ -118,3 +120,6 @@ fn failed(asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartition
         leader_epoch: -1,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Metadata: the node, the topics, and the creation of topics that a producer names (KIP-226, 516).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use broker::{CreateTopicError, Topic};
 use kafka_wire::messages::metadata::{
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_wire::{ErrorCode, Uuid, WireString};
 use storage::{TopicId, TopicName};
@@ -23,27 +24,35 @@ pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
 /// First version that says whether topics may be created; before it they are.
 const ASKS_CREATION_FROM: i16 = 4;
+/// First version in which a topic may be asked for by its id, though the field is older.
+const IDS_FROM: i16 = 12;
 /// First version in which an empty list means "none" and null means "all".
 const EMPTY_IS_NONE_FROM: i16 = 1;
 
 pub(crate) async fn handle(context: Context, request: MetadataRequest) -> MetadataResponse {
     let may_create = context.version < ASKS_CREATION_FROM || request.allow_auto_topic_creation;
+    let asked = request.topics.as_deref().unwrap_or_default();
     let all = match &request.topics {
         None => true,
         Some(topics) => topics.is_empty() && context.version < EMPTY_IS_NONE_FROM,
     };
+    let by_id = |topic: &MetadataRequestTopic| topic.name.is_none() || !topic.topic_id.is_zero();
+    if context.version < IDS_FROM && asked.iter().any(by_id) {
+        return ids_too_early(asked);
+    }
     let mut topics = Vec::new();
     if all {
-        topics.extend(
-            context
-                .broker()
-                .topics()
-                .iter()
-                .map(|topic| describe(&context, topic)),
-        );
+        for topic in context.broker().topics().iter() {
+            topics.push(describe(&context, topic));
+            tokio::task::consume_budget().await;
+        }
     } else {
-        for asked in request.topics.iter().flatten() {
-            topics.push(one_topic(&context, asked.name.as_ref(), asked.topic_id, may_create).await);
+        let mut seen = HashSet::new();
+        for asked in asked {
+            if seen.insert((asked.name.as_ref(), asked.topic_id)) {
+                topics.push(one_topic(&context, asked, may_create).await);
+                tokio::task::consume_budget().await;
+            }
         }
     }
     if request.include_topic_authorized_operations {
@@ -74,22 +83,36 @@ pub(crate) async fn handle(context: Context, request: MetadataRequest) -> Metada
     }
 }
 
+/// Versions 10 and 11 have the field of the id but no meaning for it.
+fn ids_too_early(asked: &[MetadataRequestTopic]) -> MetadataResponse {
+    let refused = asked.iter().map(|topic| {
+        let name = topic.name.clone().unwrap_or_default();
+        failed(Some(name), topic.topic_id, ErrorCode::InvalidRequest)
+    });
+    MetadataResponse {
+        topics: refused.collect(),
+        ..Default::default()
+    }
+}
+
 async fn one_topic(
     context: &Context,
-    name: Option<&WireString>,
-    id: Uuid,
+    asked: &MetadataRequestTopic,
     may_create: bool,
 ) -> MetadataResponseTopic {
-    let Some(name) = name else {
-        return match context.broker().topic_by_id(TopicId(id.0)) {
-            Some(topic) => describe(context, &topic),
-            None => failed(None, id, ErrorCode::UnknownTopicId),
-        };
+    let (name, id) = match (&asked.name, asked.topic_id) {
+        (Some(name), Uuid::ZERO) => (name, Uuid::ZERO),
+        (_, id) => {
+            return match context.broker().topic_by_id(TopicId(id.0)) {
+                Some(topic) => describe(context, &topic),
+                None => failed(None, id, ErrorCode::UnknownTopicId),
+            };
+        }
     };
     if let Some(topic) = context.broker().topic(name) {
         return describe(context, &topic);
     }
-    let failed = |code| failed(Some(name.clone()), Uuid::ZERO, code);
+    let failed = |code| failed(Some(name.clone()), id, code);
     if TopicName::parse(name).is_err() {
         return failed(ErrorCode::InvalidTopicException);
     }
@@ -97,7 +120,8 @@ async fn one_topic(
         return failed(ErrorCode::UnknownTopicOrPartition);
     }
     match context.broker().ensure_topic(name).await {
-        Ok(topic) => describe(context, &topic),
+        // As in Kafka the client finds the topic when it asks again.
+        Ok(_) => failed(ErrorCode::UnknownTopicOrPartition),
         Err(error) => {
             let client = context.client_id.as_deref();
             tracing::warn!(%error, topic = %name, client, "a topic could not be created");
@@ -117,8 +141,7 @@ fn creation_code(error: &CreateTopicError) -> ErrorCode {
 fn failed(name: Option<WireString>, id: Uuid, code: ErrorCode) -> MetadataResponseTopic {
     MetadataResponseTopic {
         error_code: code.code(),
-        // Versions below 12 have no null name; an id can only be asked for from 10 on.
-        name: Some(name.unwrap_or_default()),
+        name,
         topic_id: id,
         ..Default::default()
     }
@@ -152,3 +175,6 @@ fn describe(context: &Context, topic: &Arc<Topic>) -> MetadataResponseTopic {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

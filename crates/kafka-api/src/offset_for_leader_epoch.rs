@@ -56,3 +56,6 @@ fn end_of(context: &Context, name: &str, asked: &OffsetForLeaderPartition) -> Ep
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,19 +3,22 @@
 //! When [`handle`] returns, every batch of the request has its place in its log, so the next
 //! request of the connection may begin; the answer waits as acks asks for.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{AppendTicket, Origin};
+use broker::{AppendTicket, Origin, ProduceError};
 use bytes::BytesMut;
 use kafka_wire::messages::produce::{
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
 };
 use kafka_wire::views::{ProduceView, split_frame};
-use kafka_wire::{ErrorCode, Message, Uuid, WireString};
-use storage::{BytesPermit, TopicId};
+use kafka_wire::{Cursor, ErrorCode, Message, Uuid, WireString};
+use storage::{AppendError, BytesPermit, TopicId};
 
 use crate::Context;
-use crate::dispatch::{Answer, Call, Close, encode};
+use crate::dispatch::{Answer, Call, Close, check_count, encode};
 use crate::error::Coded;
 
 /// First version that names topics by id.
@@ -44,40 +47,68 @@ struct Topic {
 /// What became of one partition's batch.
 type Outcome = Result<AppendTicket, Refusal>;
 
-/// A code and, for people, why.
-struct Refusal(ErrorCode, String);
+/// Why a batch is not in the log.
+struct Refusal {
+    code: ErrorCode,
+    /// For people.
+    message: String,
+    /// The records that are to blame, counted from 0, where that is known.
+    records: Vec<i32>,
+}
 
-impl<E: Coded + ToString> From<E> for Refusal {
-    fn from(error: E) -> Self {
-        Self(error.code(), error.to_string())
+impl Refusal {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            records: Vec::new(),
+        }
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<ProduceError> for Refusal {
+    fn from(error: ProduceError) -> Self {
+        let (code, message) = (error.code(), error.to_string());
+        let records = match error {
+            ProduceError::InvalidTimestamp { records, .. } => records,
+            _ => Vec::new(),
+        };
+        Self {
+            code,
+            message,
+            records,
+        }
     }
 }
 
 /// Places all batches; the answer comes when they are as durable as acks asks for.
 pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
-    let Call {
-        context,
-        correlation_id,
-        frame,
-        body_at,
-        permit,
-    } = call;
-    let version = context.version;
+    let version = call.context.version;
     let malformed = |error| Close::Malformed {
         name: ProduceRequest::NAME,
         version,
         error,
     };
-    let view = ProduceView::parse(&frame, body_at, version).map_err(malformed)?;
+    let view = ProduceView::parse(&call.frame, call.body_at, version).map_err(malformed)?;
+    let end = Cursor::new(&call.frame, view.end());
+    end.finish().map_err(malformed)?;
+    let count = view.topics().map(|topic| topic.partitions().len()).sum();
+    check_count(&call, ProduceRequest::NAME, count)?;
     let acks = match view.acks {
         -1 => Some(Acks::All),
         1 => Some(Acks::Leader),
         0 => Some(Acks::None),
         _ => None,
     };
-    let refusal = request_refusal(&view, acks);
+    let is_transactional = view.transactional_id.is_some();
     let timeout = Duration::from_millis(u64::try_from(view.timeout_ms).unwrap_or(0));
-    let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut named = Vec::new();
     for topic in view.topics() {
         let mut indexes = Vec::new();
@@ -87,18 +118,22 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
         }
         named.push((WireString::from(topic.name), topic.topic_id, indexes));
     }
+    let Call {
+        context,
+        correlation_id,
+        frame,
+        permit,
+        ..
+    } = call;
     let mut batches = split_frame(frame, &ranges).into_iter();
     let mut topics = Vec::with_capacity(named.len());
     for (name, id, indexes) in named {
         let found = find_topic(&context, &name, id);
         let partitions = indexes.into_iter().map(|(index, has_records)| {
             let batch = if has_records { batches.next() } else { None };
-            let outcome = match (&refusal, &found) {
-                (Some((code, message)), _) => Err(Refusal(*code, (*message).to_owned())),
-                (None, Err(code)) => Err(Refusal(*code, unknown_topic(&name, id))),
-                (None, Ok(topic)) => place(&context, topic, index, batch.unwrap_or_default()),
-            };
-            (index, outcome)
+            let allowed = check_request(is_transactional, &found, acks, index);
+            let placed = allowed.and_then(|topic| place(&context, topic, index, batch));
+            (index, placed)
         });
         let partitions = partitions.collect();
         topics.push(Topic {
@@ -107,59 +142,62 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
             partitions,
         });
     }
-    answer(
-        topics,
-        (acks.unwrap_or(Acks::Leader), timeout),
-        (version, correlation_id),
-        permit,
-    )
+    let acks = acks.unwrap_or(Acks::Leader);
+    answer(topics, (acks, timeout), (version, correlation_id), permit)
 }
 
-/// What makes the whole request wrong.
-fn request_refusal(
-    view: &ProduceView<'_>,
+/// What can be said of a batch without a look at it, in Kafka's order: a transaction, then whether
+/// the partition exists, then acks.
+fn check_request(
+    is_transactional: bool,
+    found: &Result<Arc<broker::Topic>, Missing>,
     acks: Option<Acks>,
-) -> Option<(ErrorCode, &'static str)> {
-    if acks.is_none() {
-        return Some((ErrorCode::InvalidRequiredAcks, "acks must be -1, 0 or 1"));
-    }
-    view.transactional_id.map(|_| {
+    index: i32,
+) -> Result<&broker::Topic, Refusal> {
+    if is_transactional {
+        let code = ErrorCode::TransactionalIdAuthorizationFailed;
         let message = "transactions are not built yet; write without a transactional id";
-        (ErrorCode::TransactionalIdAuthorizationFailed, message)
+        return Err(Refusal::new(code, message));
+    }
+    let topic = match found {
+        Ok(topic) => topic,
+        Err(missing) => return Err(Refusal::new(missing.code, &*missing.message)),
+    };
+    if acks.is_none() {
+        topic.partition(index).map_err(ProduceError::from)?;
+        let code = ErrorCode::InvalidRequiredAcks;
+        return Err(Refusal::new(code, "acks must be -1, 0 or 1"));
+    }
+    Ok(topic)
+}
+
+/// A topic that is not there.
+struct Missing {
+    code: ErrorCode,
+    message: String,
+}
+
+fn find_topic(context: &Context, name: &str, id: Uuid) -> Result<Arc<broker::Topic>, Missing> {
+    if context.version >= TOPIC_IDS_FROM {
+        let topic = context.broker().topic_by_id(TopicId(id.0));
+        return topic.ok_or_else(|| Missing {
+            code: ErrorCode::UnknownTopicId,
+            message: format!("there is no topic with id {id}"),
+        });
+    }
+    context.broker().topic(name).ok_or_else(|| Missing {
+        code: ErrorCode::UnknownTopicOrPartition,
+        message: format!("topic {name:?} does not exist"),
     })
 }
 
-fn find_topic(
-    context: &Context,
-    name: &str,
-    id: Uuid,
-) -> Result<std::sync::Arc<broker::Topic>, ErrorCode> {
-    if context.version >= TOPIC_IDS_FROM {
-        return context
-            .broker()
-            .topic_by_id(TopicId(id.0))
-            .ok_or(ErrorCode::UnknownTopicId);
-    }
-    context
-        .broker()
-        .topic(name)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)
-}
-
-fn unknown_topic(name: &str, id: Uuid) -> String {
-    if name.is_empty() {
-        format!("there is no topic with id {id}")
-    } else {
-        format!("topic {name:?} does not exist")
-    }
-}
-
-fn place(context: &Context, topic: &broker::Topic, index: i32, batch: BytesMut) -> Outcome {
+fn place(context: &Context, topic: &broker::Topic, index: i32, batch: Option<BytesMut>) -> Outcome {
     let origin = Origin {
         zstd_allowed: context.version >= ZSTD_FROM,
     };
     // The share of the budget belongs to the frame, of which this batch is a piece.
     let permit = BytesPermit::free();
+    let batch = batch.unwrap_or_default();
     let ticket = context
         .broker()
         .append(topic, index, batch, origin, permit)?;
@@ -174,9 +212,9 @@ fn answer(
     permit: BytesPermit,
 ) -> Result<Answer, Close> {
     if acks == Acks::None {
-        let outcomes = topics.into_iter().flat_map(|topic| topic.partitions);
-        return match outcomes.filter_map(|(_, outcome)| outcome.err()).next() {
-            Some(Refusal(_, message)) => Err(Close::UnacknowledgedFailure(message)),
+        let mut outcomes = topics.into_iter().flat_map(|topic| topic.partitions);
+        return match outcomes.find_map(|(_, outcome)| outcome.err()) {
+            Some(refusal) => Err(Close::UnacknowledgedFailure(refusal.message)),
             None => Ok(Box::pin(std::future::ready(Ok(None)))),
         };
     }
@@ -225,7 +263,7 @@ async fn settle(
                 Ok(durable) => durable.map_err(Refusal::from),
                 Err(_elapsed) => {
                     let message = "written, but not known to be on disk within the timeout";
-                    Err(Refusal(ErrorCode::RequestTimedOut, message.to_owned()))
+                    Err(Refusal::new(ErrorCode::RequestTimedOut, message))
                 }
             }
         }
@@ -243,12 +281,20 @@ async fn settle(
     }
 }
 
-fn failed(index: i32, Refusal(code, message): Refusal) -> PartitionProduceResponse {
+fn failed(index: i32, refusal: Refusal) -> PartitionProduceResponse {
+    let blame = |batch_index| BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: None,
+    };
     PartitionProduceResponse {
         index,
-        error_code: code.code(),
+        error_code: refusal.code.code(),
         base_offset: -1,
-        error_message: Some(message.into()),
+        record_errors: refusal.records.into_iter().map(blame).collect(),
+        error_message: Some(refusal.message.into()),
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

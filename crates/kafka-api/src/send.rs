@@ -165,3 +165,6 @@ fn send_file(stream: &TcpStream, file: &dyn vfs::File, at: u64, left: usize) -> 
     copy.truncate(read);
     stream.try_write(&copy)
 }
+
+#[cfg(test)]
+mod tests;
