@@ -21,7 +21,7 @@ lines() { while IFS= read -r line; do echo "$1 -> $line"; done; }
 
 scenario_topics() {
     topics --create --topic tools.a --partitions 3 --replication-factor 1 --config segment.ms=99000 | lines create
-    topics --create --topic tools.a --partitions 1 | grep -oiE 'already exists|TopicExistsException' | head -1 | lines 'create again'
+    topics --create --topic tools.a --partitions 1 | grep -oE 'exists' | head -1 | lines 'create again'
     topics --create --if-not-exists --topic tools.a --partitions 1 | lines 'create if absent'
     topics --list | grep '^tools' | lines list
     topics --describe --topic tools.a | normal | tr -s '\t' ' ' | lines describe

@@ -84,11 +84,11 @@ impl Flights {
             self.create(topic)?;
             self.push(topic, command)?;
             for reader in self.readers(topic) {
-                let found = sum(&reader.pipeline)?;
+                let found = sum(&reader.pipeline).unwrap_or_else(|failure| failure);
                 let verdict = if found == wanted {
                     "equal"
                 } else {
-                    "DIFFERENT"
+                    found.as_str()
                 };
                 eprintln!("{topic} by {}: {verdict}", reader.name);
                 if found != wanted {
@@ -260,7 +260,7 @@ impl Flights {
             all.push(Reader {
                 name: "ottla consume",
                 pipeline: format!(
-                    "'{}' consume {topic} -b {address} -p 0 --from start --until end -f '%v\\n'",
+                    "'{}' consume {topic} -b {address} -p 0 --from start -e -f '%v\\n'",
                     ottla.display()
                 ),
             });
@@ -273,6 +273,5 @@ impl Flights {
 fn sum(pipeline: &str) -> Result<String, String> {
     let mut bash = Command::new("bash");
     bash.args(["-o", "pipefail", "-c", &format!("{pipeline} | sha256sum")]);
-    bash.stderr(Stdio::null());
     process::succeed(bash).map(|sum| sum.trim_end_matches(['-', ' ', '\n']).to_owned())
 }
