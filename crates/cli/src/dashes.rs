@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use clap::{ArgAction, Command};
 
 /// `arguments` with second dashes where they are missing. The first word is the program's name.
-pub fn normalise(
+pub(crate) fn normalise(
     command: &Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Vec<OsString> {
@@ -27,7 +27,9 @@ pub fn normalise(
         let fixed = word.to_str().and_then(|text| second_dash(&flags, text));
         let word = fixed.map_or(word, OsString::from);
         flags_end = word == "--";
-        value_comes = word.to_str().is_some_and(|text| takes_next_word(&flags, text));
+        value_comes = word
+            .to_str()
+            .is_some_and(|text| takes_next_word(&flags, text));
         normalised.push(word);
     }
     normalised
@@ -44,17 +46,26 @@ fn long_flags(command: &Command) -> Vec<LongFlag> {
         let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
         let short = argument.get_short();
         let names = argument.get_long_and_visible_aliases().unwrap_or_default();
-        let flag = move |name: &str| LongFlag { name: name.to_owned(), short, takes_value };
+        let flag = move |name: &str| LongFlag {
+            name: name.to_owned(),
+            short,
+            takes_value,
+        };
         names.into_iter().map(flag).collect::<Vec<_>>()
     });
-    let built_in = ["help", "version"]
-        .map(|name| LongFlag { name: name.to_owned(), short: None, takes_value: false });
+    let built_in = ["help", "version"].map(|name| LongFlag {
+        name: name.to_owned(),
+        short: None,
+        takes_value: false,
+    });
     let below = command.get_subcommands().flat_map(long_flags);
     own.chain(built_in).chain(below).collect()
 }
 
 fn second_dash(flags: &[LongFlag], word: &str) -> Option<String> {
-    let bare = word.strip_prefix('-').filter(|bare| !bare.starts_with('-'))?;
+    let bare = word
+        .strip_prefix('-')
+        .filter(|bare| !bare.starts_with('-'))?;
     let name = bare.split_once('=').map_or(bare, |(name, _)| name);
     let known = name.len() >= 2 && flags.iter().any(|flag| flag.name == name);
     known.then(|| format!("--{bare}"))

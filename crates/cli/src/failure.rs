@@ -5,24 +5,30 @@ use std::fmt;
 /// Exit codes; the same in every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
+    /// Nobody reads our output any more: a quiet end.
+    OutputClosed = 0,
     /// Something failed.
     Error = 1,
     /// The words of the command are off.
     Usage = 2,
     /// A topic, partition or file that was named does not exist.
     NotFound = 3,
+    /// The broker does not let this user do it.
+    Denied = 4,
     /// The broker does not answer.
     Unreachable = 5,
+    /// Some of it was done, some was not.
+    PartlyFailed = 6,
     /// The configuration or the data directory cannot be used.
     Configuration = 78,
 }
 
 /// One failure, ready to be printed.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     what: String,
     code: Option<String>,
     why: Option<String>,
@@ -31,27 +37,40 @@ pub struct Failure {
 
 impl Failure {
     /// States the fact.
-    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), code: None, why: None, fix: None }
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            code: None,
+            why: None,
+            fix: None,
+        }
+    }
+
+    /// Replaces the exit code.
+    #[must_use]
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
     }
 
     /// Adds Kafka's or gRPC's name of the error.
     #[must_use]
-    pub fn code(mut self, code: impl Into<String>) -> Self {
+    pub(crate) fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
     }
 
     /// Adds the cause.
     #[must_use]
-    pub fn why(mut self, why: impl Into<String>) -> Self {
+    pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
         self.why = Some(why.into());
         self
     }
 
     /// Adds what to do, as a command where there is one.
     #[must_use]
-    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }

@@ -2,19 +2,30 @@
 //! code. Data goes to standard output, everything else to standard error.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::print_stderr, reason = "a command line prints")]
 
 mod arguments;
+mod client_arguments;
+mod connect;
+mod consume;
 mod dashes;
 mod failure;
+mod format;
+mod lines;
+mod log;
+mod output;
+mod produce;
 mod serve;
+mod suggest;
+mod times;
+mod topic;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::{Arguments, Verb};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +39,8 @@ fn main() -> ExitCode {
     };
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has what they wanted.
+        Err(failure) if failure.exit == Exit::OutputClosed => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::from(failure.exit as u8)
@@ -39,5 +52,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         None => serve::run(arguments.serve),
         Some(Verb::Serve(serve)) => serve::run(serve),
+        Some(Verb::Topic(verb)) => topic::run(verb),
+        Some(Verb::Produce(arguments)) => produce::run(arguments),
+        Some(Verb::Consume(arguments)) => consume::run(arguments),
+        Some(Verb::Log(verb)) => log::run(verb),
     }
 }

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use broker::BrokerConfig;
 use clock::{SystemClock, SystemRng};
-use server::{BindError, DiskOptions, Durability, OpenDiskError, Running, ServerOptions, StartError};
+use server::{
+    BindError, DiskOptions, Durability, OpenDiskError, Running, ServerOptions, StartError,
+};
 use tracing_subscriber::EnvFilter;
 use vfs::RealVfs;
 
@@ -23,8 +25,11 @@ const DESCRIPTORS_FOR_FILES_MAX: u64 = 4096;
 const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Runs the broker until it is told to stop.
-pub fn run(arguments: ServeArguments) -> Result<(), Failure> {
-    #[expect(clippy::disallowed_methods, reason = "measures this start, nothing depends on it")]
+pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures this start, nothing depends on it"
+    )]
     let started = Instant::now();
     start_logging(&arguments)?;
     let open_files_max = raise_descriptor_limit();
@@ -50,9 +55,12 @@ pub fn run(arguments: ServeArguments) -> Result<(), Failure> {
 
 fn start_logging(arguments: &ServeArguments) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&arguments.log_level).map_err(|error| {
-        Failure::new(Exit::Usage, format!("--log-level {:?} is not a level", arguments.log_level))
-            .why(error.to_string())
-            .fix("use error, warn, info, debug or trace")
+        Failure::new(
+            Exit::Usage,
+            format!("--log-level {:?} is not a level", arguments.log_level),
+        )
+        .why(error.to_string())
+        .fix("use error, warn, info, debug or trace")
     })?;
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -70,13 +78,19 @@ fn raise_descriptor_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     const LOW: u64 = 1024;
     let before = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
+    let wanted = Rlimit {
+        current: before.maximum,
+        maximum: before.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::warn!(%error, limit = ?before.current, "cannot raise the descriptor limit");
     }
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if limit <= LOW {
-        tracing::warn!(limit, "few descriptors: raise `ulimit -n` to serve many connections");
+        tracing::warn!(
+            limit,
+            "few descriptors: raise `ulimit -n` to serve many connections"
+        );
     }
     usize::try_from((limit / 2).min(DESCRIPTORS_FOR_FILES_MAX)).unwrap_or(usize::MAX)
 }
@@ -85,12 +99,17 @@ fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOp
     let mut broker = BrokerConfig::default();
     for setting in &arguments.settings {
         let Some((key, value)) = setting.split_once('=') else {
-            return Err(Failure::new(Exit::Usage, format!("--set {setting:?} has no \"=\""))
-                .fix("write --set KEY=VALUE, for example --set log.segment.bytes=1048576"));
+            return Err(
+                Failure::new(Exit::Usage, format!("--set {setting:?} has no \"=\""))
+                    .fix("write --set KEY=VALUE, for example --set log.segment.bytes=1048576"),
+            );
         };
         broker.set(key.trim(), value.trim()).map_err(|error| {
-            Failure::new(Exit::Configuration, format!("--set {setting} cannot be used"))
-                .why(error.to_string())
+            Failure::new(
+                Exit::Configuration,
+                format!("--set {setting} cannot be used"),
+            )
+            .why(error.to_string())
         })?;
     }
     Ok(ServerOptions {
@@ -113,13 +132,21 @@ fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOp
 fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let port = running.port();
-    let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = running
+        .addresses()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let addresses = addresses.join(" and ");
-    let data = std::path::absolute(&arguments.data_dir).unwrap_or_else(|_| arguments.data_dir.clone());
+    let data =
+        std::path::absolute(&arguments.data_dir).unwrap_or_else(|_| arguments.data_dir.clone());
     let durability = match arguments.durability {
         Durability::Fsync => "fsync: a write is on disk before it is acknowledged".to_owned(),
         Durability::Interval(every) => {
-            format!("interval: a power cut may take the last {} ms", every.as_millis())
+            format!(
+                "interval: a power cut may take the last {} ms",
+                every.as_millis()
+            )
         }
         Durability::Os => "os: a power cut may take what the system had not written yet".to_owned(),
     };
@@ -137,14 +164,23 @@ fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> St
         ));
     }
     lines.push("  try".to_owned());
-    lines.push(format!("    echo hello | ottla produce greetings -b localhost:{port}"));
-    lines.push(format!("    ottla consume greetings -e -b localhost:{port}"));
-    lines.push(format!("    grpcurl -plaintext localhost:{port} list broker.Broker"));
+    lines.push(format!(
+        "    echo hello | ottla produce greetings -b localhost:{port}"
+    ));
+    lines.push(format!(
+        "    ottla consume greetings -e -b localhost:{port}"
+    ));
+    lines.push(format!(
+        "    grpcurl -plaintext localhost:{port} list broker.Broker"
+    ));
     lines.join("\n")
 }
 
 fn warn_of_open_door(running: &Running) {
-    let open = running.addresses().iter().find(|address| !address.ip().is_loopback());
+    let open = running
+        .addresses()
+        .iter()
+        .find(|address| !address.ip().is_loopback());
     if let Some(address) = open {
         tracing::warn!(
             %address,
@@ -159,10 +195,15 @@ async fn stop_signal() {
     tracing::info!("stopping; a second signal stops at once");
     let second = std::thread::Builder::new().name("second-signal".to_owned());
     let spawned = second.spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         if let Ok(runtime) = runtime {
             runtime.block_on(wait_for_signal());
-            #[expect(clippy::exit, reason = "the user asked twice; the log recovers at the start")]
+            #[expect(
+                clippy::exit,
+                reason = "the user asked twice; the log recovers at the start"
+            )]
             std::process::exit(130);
         }
     });
@@ -173,7 +214,10 @@ async fn stop_signal() {
 
 async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -193,10 +237,11 @@ fn explain(arguments: &ServeArguments, error: StartError) -> Failure {
         StartError::Bind(error) => Failure::new(Exit::Configuration, error.to_string())
             .fix("give --host an address of this machine, or leave it out for loopback"),
         StartError::Disk(error) => data_dir_unusable(&arguments.data_dir, &error),
-        StartError::Broker(error) => {
-            Failure::new(Exit::Error, "the metadata in the data directory cannot be used")
-                .why(error.to_string())
-        }
+        StartError::Broker(error) => Failure::new(
+            Exit::Error,
+            "the metadata in the data directory cannot be used",
+        )
+        .why(error.to_string()),
         StartError::System(error) => {
             Failure::new(Exit::Error, "the broker could not start").why(error.to_string())
         }
@@ -205,13 +250,19 @@ fn explain(arguments: &ServeArguments, error: StartError) -> Failure {
 
 fn port_in_use(host: IpAddr, port: u16) -> Failure {
     let owner = server::port_owner(port).map_or_else(String::new, |owner| format!(" by {owner}"));
-    Failure::new(Exit::Error, format!("port {port} of {host} is in use{owner}"))
-        .fix("stop that process, or choose another port: --port 9093 (0 chooses a free one)")
+    Failure::new(
+        Exit::Error,
+        format!("port {port} of {host} is in use{owner}"),
+    )
+    .fix("stop that process, or choose another port: --port 9093 (0 chooses a free one)")
 }
 
 fn data_dir_unusable(data_dir: &Path, error: &OpenDiskError) -> Failure {
     let directory = data_dir.display();
-    Failure::new(Exit::Configuration, format!("the data directory {directory} cannot be used"))
-        .why(error.to_string())
-        .fix("stop the broker that uses it, or name another directory: --data-dir DIR")
+    Failure::new(
+        Exit::Configuration,
+        format!("the data directory {directory} cannot be used"),
+    )
+    .why(error.to_string())
+    .fix("stop the broker that uses it, or name another directory: --data-dir DIR")
 }

@@ -11,7 +11,11 @@ fn command() -> Command {
     Command::new("ottla")
         .arg(Arg::new("port").long("port"))
         .arg(Arg::new("data-dir").long("data-dir"))
-        .arg(Arg::new("interactive").short('i').action(ArgAction::SetTrue))
+        .arg(
+            Arg::new("interactive")
+                .short('i')
+                .action(ArgAction::SetTrue),
+        )
         .arg(Arg::new("terminal").short('t').action(ArgAction::SetTrue))
         .subcommand(produce)
 }
@@ -36,8 +40,11 @@ fn one_dash_or_two() {
     ];
     for (given, expected) in cases {
         let words = ["ottla"].iter().chain(given.iter()).map(OsString::from);
-        let expected: Vec<OsString> =
-            ["ottla"].iter().chain(expected.iter()).map(OsString::from).collect();
+        let expected: Vec<OsString> = ["ottla"]
+            .iter()
+            .chain(expected.iter())
+            .map(OsString::from)
+            .collect();
         assert_eq!(normalise(&command(), words), expected, "{given:?}");
     }
 }

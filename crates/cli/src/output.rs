@@ -1,0 +1,82 @@
+//! Standard output: data only, buffered, and no complaint when its reader goes away.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use crate::failure::{Exit, Failure};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Standard output. Nothing is seen before it is flushed or dropped.
+#[derive(Debug)]
+pub(crate) struct Output(BufWriter<StdoutLock<'static>>);
+
+impl Output {
+    /// Takes standard output for this command.
+    pub(crate) fn new() -> Self {
+        Self(BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock()))
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.0.write_all(bytes).map_err(|error| failure(&error))
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        self.write(text.as_bytes())?;
+        self.write(b"\n")
+    }
+
+    /// Hands everything to the reader.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.0.flush().map_err(|error| failure(&error))
+    }
+}
+
+fn failure(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::new(Exit::OutputClosed, "nobody reads the output");
+    }
+    Failure::new(Exit::Error, "standard output cannot be written").why(error.to_string())
+}
+
+/// How a column stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Rows below a head, in columns that are as wide as their widest cell.
+pub(crate) fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> String {
+    let columns = head.iter().enumerate();
+    let widths: Vec<usize> = columns
+        .map(|(column, (title, _))| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells
+                .map(|cell| cell.chars().count())
+                .fold(title.len(), usize::max)
+        })
+        .collect();
+    let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let mut lines = String::new();
+    for row in std::iter::once(&titles).chain(rows) {
+        let cells =
+            row.iter()
+                .zip(head)
+                .zip(&widths)
+                .map(|((cell, (_, align)), &width)| match align {
+                    Align::Left => format!("{cell:<width$}"),
+                    Align::Right => format!("{cell:>width$}"),
+                });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        lines.push_str(line.trim_end());
+        lines.push('\n');
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;
