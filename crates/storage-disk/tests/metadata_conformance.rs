@@ -10,7 +10,7 @@ use storage_disk::{DiskMetadata, Fatal};
 use vfs::{CutPolicy, RealVfs, SimVfs, Vfs};
 
 fn fixture(vfs: Arc<dyn Vfs>, own_dir: PathBuf, end: Arc<dyn Fn(Ending) + Send + Sync>) -> Fixture {
-    let fatal: Fatal = Arc::new(|failure| panic!("{failure}"));
+    let fatal: Fatal = Arc::new(|failure| assert!(failure.0.is_empty(), "{failure}"));
     let metadata = DiskMetadata::open(&vfs, &own_dir, fatal).expect("a start is never refused");
     let metadata = Arc::new(metadata);
     Fixture::new(Arc::new(MemoryStore::new()), metadata, move |ending| {

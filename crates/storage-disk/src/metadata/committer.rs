@@ -261,13 +261,18 @@ impl Committer {
         self.next_generation = after(new);
         let mut pair = match Pair::create(&*self.vfs, &self.dir, new) {
             Ok(pair) => pair,
-            // What there is of it is empty, and so does not count.
-            Err(error) => return self.abandon(new, &failure("create files in", &self.dir, &error)),
+            Err(error) => {
+                self.abandon(new, &failure("create files in", &self.dir, &error));
+                return Ok(());
+            }
         };
         let begun = pair.begin(&*self.vfs, &self.dir, &self.table.read());
         match begun {
             Ok(()) => self.pair = pair,
-            Err(WriteError::NoSpace(reason)) => return self.abandon(new, &reason),
+            Err(WriteError::NoSpace(reason)) => {
+                self.abandon(new, &reason);
+                return Ok(());
+            }
             Err(WriteError::Failed(failure)) => return Err(failure),
         }
         self.begin_generation();
@@ -278,14 +283,14 @@ impl Committer {
         Ok(())
     }
 
-    /// IMPORTANT: the new generation may have its end mark in one copy, and would then count at
-    /// the next start. So it must be gone, durably, before the old one takes another commit.
-    fn abandon(&mut self, new: u32, reason: &StorageFailure) -> Result<(), StorageFailure> {
+    /// Goes on with the old generation. The new one does not count, now or after a power cut: the
+    /// write that was refused is cut off durably, so no copy of it has an end mark.
+    fn abandon(&mut self, new: u32, reason: &StorageFailure) {
         tracing::warn!(%reason, "the metadata files are not rewritten for now");
-        pair::remove(&*self.vfs, &self.dir, new)
-            .map_err(|error| failure("remove a new generation in", &self.dir, &error))?;
+        if let Err(error) = pair::remove(&*self.vfs, &self.dir, new) {
+            tracing::warn!(generation = new, %error, "cannot remove unfinished metadata files");
+        }
         self.roll_at_bytes = self.pair.size_bytes().saturating_add(self.rule.bytes_min);
-        Ok(())
     }
 }
 

@@ -1,9 +1,9 @@
 //! The two mirrored files of one generation: `metadata.a.{n}` and `metadata.b.{n}`.
 //!
 //! Both hold the same bytes. They begin with a snapshot of the table and its end mark; commits
-//! follow. A generation counts as soon as its snapshot can be read whole from its copies, so
-//! between the first byte of a new generation and its durable completion, or its durable removal,
-//! the old one takes no commit.
+//! follow. A generation counts as soon as its snapshot can be read whole from its copies, so the old
+//! one takes no commit from the writing of the end mark on; if that finds no room it is cut off,
+//! durably, from both.
 
 use std::io;
 use std::path::{Path, PathBuf};
