@@ -52,6 +52,8 @@ pub fn router(broker: Arc<Broker>, stop: watch::Receiver<bool>) -> axum::Router 
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that tools can show the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let readable = "the descriptors were written by the build";
     Routes::new(service)

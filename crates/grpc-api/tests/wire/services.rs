@@ -46,12 +46,14 @@ macro_rules! check_reflection {
                 "{expected} in {names:?}"
             );
         }
-        let symbol = MessageRequest::FileContainingSymbol("broker.Broker.Produce".into());
-        let MessageResponse::FileDescriptorResponse(files) = reflect!($version, $server, symbol)
-        else {
-            panic!("a file was asked for")
-        };
-        assert_eq!(files.file_descriptor_proto.len(), 1);
+        for symbol in ["broker.Broker.Produce", "google.rpc.ErrorInfo"] {
+            let request = MessageRequest::FileContainingSymbol(symbol.into());
+            let answer = reflect!($version, $server, request);
+            let MessageResponse::FileDescriptorResponse(files) = answer else {
+                panic!("a file was asked for: {symbol}")
+            };
+            assert_eq!(files.file_descriptor_proto.len(), 1, "{symbol}");
+        }
     }};
 }
 
