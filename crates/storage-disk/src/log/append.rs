@@ -232,7 +232,7 @@ impl DiskLog {
             loaded.snapshot.pending = Some((base, bytes));
             loaded.snapshot.bytes_since = 0;
         }
-        loaded.mark_dirty(&file);
+        // The batch that follows marks the new file; its name is what is new here.
         loaded.dirty.directory = true;
         let at_base = Mark {
             offset: base,

@@ -248,3 +248,17 @@ fn what_is_accepted_is_durable_afterwards() {
 fn no_directory_is_told() {
     assert_eq!(run(&SimVfs::new(), Floor::Unknown, true).0, None);
 }
+
+#[test]
+fn snapshots_past_the_end_are_removed() {
+    let vfs = directory(&[(0, batches(0..4))]);
+    for offset in [2, 4, 5, 9] {
+        let path = SegmentFile::Snapshot.path(Path::new(DIRECTORY), Offset::new(offset));
+        vfs.open(&path, OpenMode::CreateNew).expect("made");
+    }
+    let (_, report) = run(&vfs, known(0, 0, 0), true);
+    let listing = crate::listing::list(&vfs, Path::new(DIRECTORY)).expect("listed");
+    let left = listing.expect("it is there").snapshots;
+    assert_eq!(left, [Offset::new(2), Offset::new(4)], "{report:?}");
+    assert_eq!(report.labels.get(&Label::O), Some(&2));
+}

@@ -131,7 +131,14 @@ fn an_index_in_any_state_costs_nothing_but_a_walk() {
     flipped[7] ^= 1;
     let mut swapped = good.clone();
     swapped.rotate_left(8);
-    let states: [(&str, Vec<u8>); 6] = [
+    // The batch of the second entry ends one offset later than the entry says.
+    let mut too_low = good.clone();
+    too_low[11] -= 1;
+    let mut too_high = good.clone();
+    too_high[good.len() - 6] ^= 0x40;
+    let states: [(&str, Vec<u8>); 8] = [
+        ("an offset too low", too_low),
+        ("an offset too high", too_high),
         ("empty", Vec::new()),
         ("short", good[..8].to_vec()),
         ("odd", good[..good.len() - 3].to_vec()),
@@ -156,6 +163,8 @@ fn an_index_in_any_state_costs_nothing_but_a_walk() {
                 let seen = read_from(&*log, Offset::new(from), 200).expect("all can be read");
                 assert_eq!(seen, expected(from..BATCHES), "{what}, from {from}");
             }
+            drop((log, life));
+            check_growth(&original, &index_file, &bytes, what);
         }
     }
     let vfs = original.fork();
@@ -166,6 +175,32 @@ fn an_index_in_any_state_costs_nothing_but_a_walk() {
         read_all(&*life.open(&plain_topic(), 0)),
         expected(0..BATCHES),
         "missing"
+    );
+}
+
+/// The index is gone on with before anybody reads through it.
+fn check_growth(original: &SimVfs, index_file: &Path, bytes: &[u8], what: &str) {
+    let vfs = original.fork();
+    start(&vfs, Durability::Fsync)
+        .disk
+        .close()
+        .expect("a clean end");
+    set(&vfs, index_file, bytes);
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.open(&topic("events", 7, 1, BIG), 0);
+    for offset in BATCHES..BATCHES + 8 {
+        assert_eq!(
+            place(&*log, batch(&[&value_of(offset)])),
+            Offset::new(offset),
+            "{what}"
+        );
+    }
+    life.sync();
+    assert_eq!(read_all(&*log), expected(0..BATCHES + 8), "{what}");
+    assert_eq!(
+        life.fatals.load(std::sync::atomic::Ordering::SeqCst),
+        0,
+        "{what}"
     );
 }
 

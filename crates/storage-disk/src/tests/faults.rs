@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use records::Offset;
 use storage::{AppendError, LogStore, StoreError};
-use vfs::{DiskError, FailedSync, Fault, Operation, SimOptions, SimVfs};
+use vfs::{DiskError, FailedSync, Fault, Operation, SimOptions, SimVfs, Vfs};
 
 use super::harness::{
-    append, batch, now, options, place, plain_topic, read_all, start, topic, try_start,
+    append, batch, file, now, options, place, plain_topic, read_all, start, topic, try_start,
 };
 use crate::Durability;
 
@@ -42,6 +42,16 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
             "{refused:?}"
         );
         vfs.clear_faults();
+        let size = vfs
+            .stat(&file(0, "log"))
+            .expect("asked")
+            .expect("it is there")
+            .size_bytes;
+        assert_eq!(
+            size,
+            batch(&[b"before"]).len() as u64,
+            "nothing is left of the write"
+        );
         life.sync();
         assert!(!read_all(&*log).is_empty(), "reads go on");
     }
@@ -283,4 +293,40 @@ fn a_creation_without_room_leaves_nothing() {
         }
     }
     assert_eq!(life.fatals.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_again() {
+    let vfs = SimVfs::with_options(SimOptions {
+        failed_sync: FailedSync::KeepPages,
+        ..SimOptions::default()
+    });
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    append(&*log, batch(&[b"in memory only"]));
+    vfs.inject(
+        Fault::fail(Operation::SyncData, DiskError::Io)
+            .on_path_suffix(".log")
+            .nth(1),
+    );
+    life.sync();
+    drop((log, life));
+    vfs.process_kill();
+    vfs.clear_faults();
+    // The system has marked the bytes clean: a sync alone would say yes and do nothing.
+    let life = start(&vfs, Durability::Fsync);
+    let seen = read_all(&*life.open(&plain_topic(), 0));
+    assert_eq!(
+        seen,
+        [(0, b"in memory only".to_vec())],
+        "it is there, and now it is visible"
+    );
+    drop(life);
+    vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+    let life = start(&vfs, Durability::Fsync);
+    assert_eq!(
+        read_all(&*life.open(&plain_topic(), 0)),
+        seen,
+        "so it must stay"
+    );
 }
