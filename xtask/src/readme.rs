@@ -21,7 +21,7 @@ use crate::conformance::{Places, install, process};
 const ADDRESS: &str = "127.0.0.1:9092";
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// One block may take this long; a command that follows a log needs a bound.
-const BLOCK_LIMIT: Duration = Duration::from_secs(60);
+const BLOCK_LIMIT: Duration = Duration::from_mins(1);
 /// What a block is fenced as when it is run.
 const EXECUTED: &str = "sh";
 const GRPCURL: &str = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";

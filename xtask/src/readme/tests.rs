@@ -18,7 +18,10 @@ fn only_blocks_fenced_as_sh_are_run() {
     check("no block\n", &[]);
     check("```sh\na\nb\n```\n", &[(1, "a\nb\n")]);
     check("```console\n$ a\n```\n```\nb\n```\n```text\nc\n```\n", &[]);
-    check("x\n```sh\na\n```\ny\n```sh\nb\n```\n", &[(2, "a\n"), (6, "b\n")]);
+    check(
+        "x\n```sh\na\n```\ny\n```sh\nb\n```\n",
+        &[(2, "a\n"), (6, "b\n")],
+    );
     check("- item\n  ```sh\n  a\n  ```\n", &[(2, "  a\n")]);
     check("```shell\na\n```\n", &[]);
 }
