@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,7 +39,7 @@ pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
         Arc::new(SystemClock),
         Arc::new(SystemRng),
     )
-    .map_err(|error| explain(&arguments, error))?;
+    .map_err(explain)?;
     let text = banner(&arguments, &running, started.elapsed().as_millis());
     // Whoever started the broker may have closed its output; it serves all the same.
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -231,12 +230,12 @@ async fn wait_for_signal() {
     }
 }
 
-fn explain(arguments: &ServeArguments, error: StartError) -> Failure {
+fn explain(error: StartError) -> Failure {
     match error {
         StartError::Bind(BindError::InUse { host, port }) => port_in_use(host, port),
         StartError::Bind(error) => Failure::new(Exit::Configuration, error.to_string())
             .fix("give --host an address of this machine, or leave it out for loopback"),
-        StartError::Disk(error) => data_dir_unusable(&arguments.data_dir, &error),
+        StartError::Disk(error) => data_dir_unusable(&error),
         StartError::Broker(error) => Failure::new(
             Exit::Error,
             "the metadata in the data directory cannot be used",
@@ -257,12 +256,8 @@ fn port_in_use(host: IpAddr, port: u16) -> Failure {
     .fix("stop that process, or choose another port: --port 9093 (0 chooses a free one)")
 }
 
-fn data_dir_unusable(data_dir: &Path, error: &OpenDiskError) -> Failure {
-    let directory = data_dir.display();
-    Failure::new(
-        Exit::Configuration,
-        format!("the data directory {directory} cannot be used"),
-    )
-    .why(error.to_string())
-    .fix("stop the broker that uses it, or name another directory: --data-dir DIR")
+fn data_dir_unusable(error: &OpenDiskError) -> Failure {
+    Failure::new(Exit::Configuration, error.to_string())
+        .why(error.why())
+        .fix(error.fix())
 }

@@ -179,6 +179,38 @@ async fn after_a_lost_connection_all_in_doubt_goes_again_in_order_with_its_numbe
 }
 
 #[tokio::test]
+async fn a_connection_that_is_lost_while_sending_leaves_nothing_behind() {
+    let broker = Broker::start().await;
+    let (lose, lost) = tokio::sync::oneshot::channel();
+    let serve = async {
+        let mut peer = broker.welcome().await;
+        give_id(&mut peer).await;
+        peer.expect::<ProduceRequest>().await;
+        drop(peer);
+        lose.send(()).unwrap();
+        let mut peer = broker.welcome().await;
+        let mut seen = Vec::new();
+        for offset in 0..5 {
+            seen.push(accept_one(&mut peer, offset).await);
+        }
+        seen
+    };
+    let produce = async {
+        let mut producer = producer(&broker, OPTIONS, PATIENCE).await;
+        send(&mut producer, 2).await.unwrap();
+        lost.await.unwrap();
+        // One is in flight; the first write to the closed socket wakes the reset, the next fails.
+        send(&mut producer, 3).await.unwrap();
+        producer.flush().await.unwrap();
+        producer.take_acknowledged()
+    };
+    let (seen, acknowledged) = tokio::join!(serve, produce);
+    assert_eq!(seen, [0, 1, 2, 3, 4]);
+    let expected: Vec<_> = (0..5).map(|offset| told(0, offset)).collect();
+    assert_eq!(acknowledged, expected);
+}
+
+#[tokio::test]
 async fn a_refusal_that_may_pass_takes_those_behind_it_along() {
     let broker = Broker::start().await;
     let serve = async {
@@ -298,6 +330,37 @@ async fn a_duplicate_is_acknowledged() {
             records: 1
         }]
     );
+}
+
+#[tokio::test]
+async fn without_sequence_numbers_one_request_goes_after_the_other() {
+    let options = ProducerOptions {
+        acks: Acks::Leader,
+        ..OPTIONS
+    };
+    let broker = Broker::start().await;
+    let serve = async {
+        let mut peer = broker.welcome().await;
+        let asked = peer.expect::<ProduceRequest>().await;
+        assert_eq!((asked.request.acks, sequences(&asked)), (1, vec![-1]));
+        let mut byte = [0];
+        let second = peer.stream.peek(&mut byte);
+        let second = tokio::time::timeout(Duration::from_millis(100), second).await;
+        assert!(second.is_err(), "a second request came before an answer");
+        let refusal = response(&asked, ErrorCode::NotLeaderOrFollower, -1);
+        peer.answer(&asked, &refusal).await;
+        for offset in 0..2 {
+            accept_one(&mut peer, offset).await;
+        }
+    };
+    let produce = async {
+        let mut producer = producer(&broker, options, PATIENCE).await;
+        send(&mut producer, 2).await.unwrap();
+        producer.flush().await.unwrap();
+        producer.take_acknowledged()
+    };
+    let ((), acknowledged) = tokio::join!(serve, produce);
+    assert_eq!(acknowledged, [told(0, 0), told(0, 1)]);
 }
 
 #[tokio::test]
