@@ -3,7 +3,7 @@
 //! The order within a partition is the log's; between partitions there is none. A broker that goes
 //! away is waited for as long as `--timeout` says, and reading goes on where it was.
 //!
-//! JSON, one object for each record: `topic`, `partition`, `offset` and `timestamp_ms` as strings,
+//! JSON, one object for each record: `topic`, `partition`; `offset` and `timestamp_ms` as strings;
 //! `key`, `value` and the `value` of each of the `headers` as text or null. Bytes that are no UTF-8
 //! stand as `{"base64": "…"}` instead.
 

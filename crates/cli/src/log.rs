@@ -15,7 +15,7 @@ use vfs::{EntryKind, RealVfs, Vfs};
 
 use crate::client_arguments::{Form, LogArguments, LogVerb};
 use crate::failure::{Exit, Failure};
-use crate::output::{Align, Output, table};
+use crate::output::{Align, Output, counted, table};
 
 /// Frames whose columns are lined up together.
 const FRAMES_TOGETHER: usize = 1000;
@@ -58,15 +58,24 @@ fn inspect(arguments: &LogArguments) -> Result<(), Failure> {
             damage.position, damage.end, damage.reason
         );
     }
-    let (frames, segments) = (report.frames, report.segments);
-    eprintln!("{frames} good frames in {segments} segments");
+    let (frames, segments) = (
+        counted(report.frames, "good frame"),
+        counted(report.segments, "segment"),
+    );
+    eprintln!("{frames} in {segments}");
     if report.damaged.is_empty() {
         return Ok(());
     }
     let count = report.damaged.len();
-    Err(Failure::new(Exit::Error, format!("{count} places hold no good frame"))
-        .why("a broker that runs may be writing there; otherwise the end was torn, or bytes rotted")
-        .fix(format!("ottla log verify {} says more", arguments.path.display())))
+    Err(Failure::new(
+        Exit::Error,
+        format!("no good frame at {}", counted(count, "place")),
+    )
+    .why("a broker that runs may be writing there; otherwise the end was torn, or bytes rotted")
+    .fix(format!(
+        "ottla log verify {} says more",
+        arguments.path.display()
+    )))
 }
 
 /// The partitions below a path, or the path itself.
@@ -191,9 +200,8 @@ fn payload(frame: &FrameLine) -> String {
         return format!("DAMAGED: the CRC-32C of the bytes is {:#010x}", frame.crc);
     }
     let count = header.record_count;
-    let noun = if count == 1 { "record" } else { "records" };
     let bytes = frame.size_bytes.saturating_sub(records::HEADER_BYTES);
-    let mut parts = vec![format!("{count} {noun}"), format!("{bytes} bytes")];
+    let mut parts = vec![counted(count, "record"), counted(bytes, "byte")];
     if let Ok(codec) = header.attributes.codec()
         && codec != records::Codec::None
     {
@@ -227,17 +235,17 @@ fn verify(arguments: &LogArguments) -> Result<(), Failure> {
             let kind = if problem.is_loss { "LOSS" } else { "note" };
             output.line(&format!("{kind}  {}{at}: {what}", problem.path.display()))?;
         }
-        let VerifyReport {
-            partitions,
-            segments,
-            batches,
-            records,
-            size_bytes,
-            ..
-        } = report;
+        let partitions = counted(report.partitions, "partition");
         output.line(&format!(
-            "{records} records in {batches} batches, {segments} segments, {partitions} partitions, \
-             {size_bytes} bytes"
+            "{} in {}, {}, {partitions}, {}",
+            counted(report.records, "record"),
+            if report.batches == 1 {
+                "1 batch".to_owned()
+            } else {
+                format!("{} batches", report.batches)
+            },
+            counted(report.segments, "segment"),
+            counted(report.size_bytes, "byte"),
         ))?;
     }
     output.flush()?;
@@ -249,9 +257,12 @@ fn verify(arguments: &LogArguments) -> Result<(), Failure> {
     if lost == 0 {
         return Ok(());
     }
-    Err(Failure::new(Exit::Error, format!("{lost} places hold no good records"))
-        .why("a broker that runs may be writing there; otherwise the end was torn, or bytes rotted")
-        .fix("stop the broker and look again; a torn end is cut at the next start"))
+    Err(Failure::new(
+        Exit::Error,
+        format!("no good records at {}", counted(lost, "place")),
+    )
+    .why("a broker that runs may be writing there; otherwise the end was torn, or bytes rotted")
+    .fix("stop the broker and look again; a torn end is cut at the next start"))
 }
 
 fn verify_json(report: &VerifyReport) -> serde_json::Value {

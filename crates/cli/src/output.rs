@@ -40,6 +40,13 @@ fn failure(error: &io::Error) -> Failure {
     Failure::new(Exit::Error, "standard output cannot be written").why(error.to_string())
 }
 
+/// A number and what it counts: "1 record", "3 records".
+pub(crate) fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 /// How a column stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {

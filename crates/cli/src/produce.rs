@@ -19,7 +19,7 @@ use crate::client_arguments::ProduceArguments;
 use crate::connect::{block_on, connect, explain, is_unknown_topic, unknown_topic};
 use crate::failure::{Exit, Failure};
 use crate::lines::{self, Lines, LinesQueue};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use receipts::Receipts;
 
 /// Records go out in batches of this size, unless the topic takes only smaller ones.
@@ -89,7 +89,7 @@ impl Produce<'_> {
         };
         let kept = self.receipts.records();
         if kept > 0 && failure.exit != Exit::OutputClosed {
-            eprintln!("{kept} records were acknowledged before this:");
+            eprintln!("acknowledged before this: {}", counted(kept, "record"));
             return Err(failure.exit(Exit::PartlyFailed));
         }
         Err(failure)
@@ -111,13 +111,8 @@ impl Produce<'_> {
         loop {
             let error = match client.topic(name, true).await {
                 Ok(topic) => {
-                    let count = topic.partitions.len();
-                    let noun = if count == 1 {
-                        "partition"
-                    } else {
-                        "partitions"
-                    };
-                    eprintln!("topic {name} did not exist; it was created with {count} {noun}");
+                    let partitions = counted(topic.partitions.len(), "partition");
+                    eprintln!("topic {name} did not exist; it was created with {partitions}");
                     return Ok(topic);
                 }
                 Err(error) => error,

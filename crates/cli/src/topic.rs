@@ -17,7 +17,7 @@ use crate::client_arguments::{
 };
 use crate::connect::{block_on, connect, explain, is_unknown_topic, unknown_topic};
 use crate::failure::{Exit, Failure};
-use crate::output::{Align, Output, table};
+use crate::output::{Align, Output, counted, table};
 
 /// First and next offset of a partition; `None` where the broker did not tell.
 type Range = Option<(i64, i64)>;
@@ -97,12 +97,7 @@ async fn create_one(
         "created"
     };
     let partitions = made.partitions.map_or_else(String::new, |count| {
-        let noun = if count == 1 {
-            "partition"
-        } else {
-            "partitions"
-        };
-        format!(": {count} {noun}")
+        format!(": {}", counted(count, "partition"))
     });
     Ok(format!("topic {name} {done}{partitions}"))
 }
@@ -391,11 +386,9 @@ fn confirm(
     for topic in topics {
         let own = ranges.iter().filter(|((name, _), _)| *name == topic.name);
         let counts = own.filter_map(|(_, range)| range.map(|(start, end)| end - start));
-        let (count, records) = (topic.partitions.len(), counts.sum::<i64>());
-        eprintln!(
-            "delete topic {}: {count} partitions, {records} records",
-            topic.name
-        );
+        let partitions = counted(topic.partitions.len(), "partition");
+        let records = counted(counts.sum::<i64>(), "record");
+        eprintln!("delete topic {}: {partitions}, {records}", topic.name);
         names.push(topic.name.clone());
     }
     let command = format!("ottla topic delete {} -y{}", names.join(" "), broker.flag());

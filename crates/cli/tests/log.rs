@@ -36,7 +36,7 @@ fn inspect_prints_the_four_columns_of_each_frame() {
     let bytes = std::fs::read(&segment).unwrap();
     for path in [&segment, &partition] {
         let ended = run(&["log", "inspect", path.to_str().unwrap()], b"");
-        assert_eq!(ended.stderr, "3 good frames in 1 segments\n");
+        assert_eq!(ended.stderr, "3 good frames in 1 segment\n");
         let text = ended.ok();
         let mut lines = text.lines();
         let head: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
@@ -104,7 +104,7 @@ fn damage_is_shown_and_told_by_the_exit_code() {
     assert!(said.contains("2 good frames"), "{said}");
     let ended = run(&["log", "verify", path], b"");
     assert!(ended.out().contains("LOSS") && ended.out().contains("00000000000000000000.log"));
-    assert!(ended.failed(1).contains("1 places hold no good records"));
+    assert!(ended.failed(1).contains("no good records at 1 place"));
     let ended = run(&["log", "verify", path, "-o", "json"], b"");
     let report: serde_json::Value = serde_json::from_str(&ended.out()).unwrap();
     assert_eq!(report["problems"][0]["is_loss"], true);

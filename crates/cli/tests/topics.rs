@@ -95,7 +95,7 @@ fn without_a_terminal_nothing_is_deleted_unasked() {
     broker.run(&["topic", "create", "a", "b"], b"").ok();
     let said = broker.run(&["topic", "delete", "a", "b"], b"y\n").failed(2);
     assert!(
-        said.contains("delete topic a: 1 partitions, 0 records"),
+        said.contains("delete topic a: 1 partition, 0 records"),
         "{said}"
     );
     let command = format!("fix: ottla topic delete a b -y -b {}", broker.address());

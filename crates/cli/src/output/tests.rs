@@ -1,6 +1,6 @@
 //! Columns.
 
-use super::{Align, table};
+use super::{Align, counted, table};
 
 #[test]
 fn columns_are_as_wide_as_their_widest_cell() {
@@ -18,4 +18,10 @@ b            12345
 ";
     assert_eq!(table(&head, &rows), expected);
     assert_eq!(table(&head, &[]), "NAME  N  WHY\n");
+}
+
+#[test]
+fn numbers_and_nouns() {
+    let told = [0, 1, 2].map(|number| counted(number, "record"));
+    assert_eq!(told, ["0 records", "1 record", "2 records"]);
 }

@@ -3,7 +3,7 @@
 use kafka_client::Acknowledged;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// Neighbouring offsets of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,8 @@ impl Receipts {
                     format!("{topic}[{partition}]@{start}..{}", end.saturating_sub(1))
                 }
                 None => {
-                    let noun = if records == 1 { "record" } else { "records" };
-                    format!("{topic}[{partition}] {records} {noun} sent, offsets unknown")
+                    let sent = counted(records, "record");
+                    format!("{topic}[{partition}] {sent} sent, offsets unknown")
                 }
             },
         );
