@@ -354,6 +354,41 @@ async fn a_peer_that_only_ended_its_own_side_gets_its_answers() {
 }
 
 #[tokio::test]
+async fn the_last_answers_are_waited_for() {
+    let harness = Harness::with_manual_commit().await;
+    harness.topic("t", 1).await;
+    let mut client = harness.connect().await;
+    client.send(9, 1, &produce(-1, "t", "v")).await;
+    client.stream.shutdown().await.expect("half closed");
+    while end_of(&harness, "t") < 1 {
+        tokio::task::yield_now().await;
+    }
+    settle().await;
+    harness.memory.commit_all();
+    assert_eq!(client.expect::<ProduceRequest>(9).await.0, 1);
+    assert_eq!(client.receive().await, None);
+}
+
+#[tokio::test]
+async fn little_is_read_ahead_of_a_request_that_waits() {
+    let harness = Harness::new().await;
+    harness.topic("t", 1).await;
+    let mut client = harness.connect().await;
+    client.send(4, 1, &fetch("t", 0, i32::MAX)).await;
+    let pipelined = framed(&frame(0, 2, &versions())).repeat(5000);
+    let (mut sent, mut refused) = (0, 0);
+    while refused < 20 && sent < 64 * 1024 * 1024 {
+        match client.stream.try_write(&pipelined) {
+            Ok(count) => (sent, refused) = (sent + count, 0),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+        settle().await;
+    }
+    assert!(refused > 0, "{sent} bytes were taken");
+}
+
+#[tokio::test]
 async fn the_stop_finishes_what_is_in_flight_and_takes_no_more() {
     let harness = Harness::with_manual_commit().await;
     harness.topic("t", 1).await;

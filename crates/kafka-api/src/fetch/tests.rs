@@ -206,6 +206,18 @@ async fn what_does_not_exist() {
         } else {
             unknown
         };
+        let alone = FetchRequest {
+            max_wait_ms: i32::MAX,
+            min_bytes: 1,
+            topics: vec![stranger.clone(), topic_of(version, &topic, vec![row(0, 7)])],
+            ..Default::default()
+        };
+        let response = harness.ask(version, &alone).await;
+        assert_eq!(
+            told(&response),
+            [bad(0, absent), good(0, 7, &[])],
+            "v{version}"
+        );
         let known = topic_of(version, &topic, vec![row(99, 0), row(-1, 0), row(1, 0)]);
         let request = FetchRequest {
             // An error is told at once, whatever the client would wait for.

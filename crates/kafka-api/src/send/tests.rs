@@ -147,6 +147,7 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     let error = outgoing.send(&near).await.expect_err("nobody reads");
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!(start.elapsed() >= STALL_MAX);
+    assert!(start.elapsed() < STALL_MAX * 2);
     drop(far);
 }
 
