@@ -15,7 +15,6 @@
 mod broker;
 mod figures;
 mod load;
-mod wire;
 
 use std::path::PathBuf;
 

@@ -10,10 +10,15 @@
     reason = "a command line tool speaks to its terminal"
 )]
 
+mod chance;
 mod codegen;
 mod compare;
 mod conformance;
+mod crash;
+mod hostile;
+mod readme;
 mod tidy;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -27,7 +32,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   codegen --from-jar   refresh the facts from Kafka's clients jar (Maven), then write the messages
   compare kafka        ottla and Apache Kafka under the same load, in turn; prints the ratios
   conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
+  crash                kill -9 under load, again and again: nothing acknowledged is lost; --rounds N
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
+  hostile              10,000 malformed connections: it stays up, small and right; --connections N
+  readme               runs the commands of README.md and docs/*.md against a fresh broker on port 9092
   tidy                 arrows between crates, file heads, sizes, names
 ";
 
@@ -45,7 +53,10 @@ fn main() -> ExitCode {
             "codegen" => codegen::run(rest),
             "compare" => compare::run(rest),
             "conformance" => conformance::run(rest),
+            "crash" => crash::run(rest),
             "flights" => conformance::flights::run(rest),
+            "hostile" => hostile::run(rest),
+            "readme" => readme::run(rest),
             "tidy" => tidy::run(),
             other => Err(format!("unknown command '{other}'\n\n{USAGE}")),
         },

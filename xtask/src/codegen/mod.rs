@@ -4,7 +4,7 @@
 //! compared by `--check`, which needs no network. `--from-jar` refreshes the facts first.
 
 mod emit;
-mod facts;
+pub(crate) mod facts;
 mod jar;
 mod rust;
 #[cfg(test)]
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
 }
 
-fn facts_path(root: &Path) -> PathBuf {
+pub(crate) fn facts_path(root: &Path) -> PathBuf {
     root.join("crates/kafka-wire/schema/messages.txt")
 }
 

@@ -9,7 +9,7 @@ use kafka_wire::messages::{FetchRequest, FetchResponse, ProduceRequest, ProduceR
 use kafka_wire::{Message, Reader, ResponseHeader};
 use records::{BatchBuilder, Codec};
 
-use super::wire::{
+use crate::wire::{
     FETCH_VERSION, PRODUCE_VERSION, Wire, fetch as fetch_request, frame, produce as produce_request,
 };
 

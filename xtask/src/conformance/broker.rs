@@ -19,10 +19,22 @@ use super::process;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 
+/// What ottla is told beside its data directory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Launch {
+    /// 0 lets it choose.
+    pub(crate) port: u16,
+    pub(crate) arguments: Vec<String>,
+    /// Where it writes its log; nowhere if absent.
+    pub(crate) log: Option<PathBuf>,
+    /// The directory it runs in; ours if absent.
+    pub(crate) working_directory: Option<PathBuf>,
+}
+
 /// A broker and how to reach it.
 #[derive(Debug)]
-pub(super) struct Broker {
-    pub(super) address: String,
+pub(crate) struct Broker {
+    pub(crate) address: String,
     process: Option<Child>,
     /// Starts it once more, on the same port and data.
     again: Option<Command>,
@@ -31,9 +43,9 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn start(places: &Places, target: &Target) -> Result<Self, String> {
+    pub(crate) fn start(places: &Places, target: &Target) -> Result<Self, String> {
         match target {
-            Target::Ottla => start_ottla(places),
+            Target::Ottla => Self::start_ottla(places, &Launch::default()),
             Target::Kafka => start_kafka(places),
             Target::Running(address) => Ok(Self {
                 address: address.clone(),
@@ -44,13 +56,42 @@ impl Broker {
         }
     }
 
+    /// Starts ottla on a fresh directory.
+    pub(crate) fn start_ottla(places: &Places, launch: &Launch) -> Result<Self, String> {
+        start_ottla(places, launch)
+    }
+
+    /// Kills the process as `kill -9` does, and leaves it so.
+    pub(crate) fn kill(&mut self) {
+        if let Some(process) = &mut self.process {
+            process::kill(process);
+        }
+    }
+
+    /// Starts the killed process once more, on the same port and data, and does not wait for it.
+    pub(crate) fn start_again(&mut self) -> Result<(), String> {
+        let again = self.again.as_mut().ok_or("it was not started here")?;
+        self.process = Some(spawn(again)?);
+        Ok(())
+    }
+
+    /// The process, unless the broker was not started here.
+    pub(crate) fn process(&mut self) -> Option<&mut Child> {
+        self.process.as_mut()
+    }
+
+    /// Keeps the data directory when the broker is dropped; says where its parent is.
+    pub(crate) fn keep_data(&mut self) -> Option<PathBuf> {
+        self.data.take().map(TempDir::keep)
+    }
+
     /// The data directory, unless the broker was not started here.
-    pub(super) fn data_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn data_folder(&self) -> Option<PathBuf> {
         self.data.as_ref().map(|folder| folder.path().join("data"))
     }
 
     /// Kills the process as `kill -9` does and starts it again where it was.
-    pub(super) fn kill_and_restart(mut self) -> Result<Self, String> {
+    pub(crate) fn kill_and_restart(mut self) -> Result<Self, String> {
         let (Some(process), Some(again)) = (&mut self.process, &mut self.again) else {
             return Err("a broker that was not started here is not killed".to_owned());
         };
@@ -60,7 +101,7 @@ impl Broker {
     }
 
     /// Ends the broker; the same as dropping it.
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         drop(self);
     }
 }
@@ -74,7 +115,7 @@ impl Drop for Broker {
 }
 
 /// Builds the release binary unless OTTLA_BIN names one.
-pub(super) fn build_ottla(places: &Places) -> Result<(), String> {
+pub(crate) fn build_ottla(places: &Places) -> Result<(), String> {
     if std::env::var_os("OTTLA_BIN").is_some() {
         return Ok(());
     }
@@ -86,7 +127,7 @@ pub(super) fn build_ottla(places: &Places) -> Result<(), String> {
 }
 
 /// The binary under test.
-pub(super) fn ottla_binary(places: &Places) -> PathBuf {
+pub(crate) fn ottla_binary(places: &Places) -> PathBuf {
     if let Some(given) = std::env::var_os("OTTLA_BIN") {
         return PathBuf::from(given);
     }
@@ -95,28 +136,31 @@ pub(super) fn ottla_binary(places: &Places) -> PathBuf {
     target.join("release").join("ottla")
 }
 
-/// Starts ottla on a port of its choice and reads the port from its banner.
-fn start_ottla(places: &Places) -> Result<Broker, String> {
+/// Starts ottla and reads its port from its banner.
+fn start_ottla(places: &Places, launch: &Launch) -> Result<Broker, String> {
     let data = temporary_folder()?;
     let binary = ottla_binary(places);
-    let on_port = |port: &str| {
+    let log = launch.log.as_deref().map(create).transpose()?;
+    let on_port = |port: u16| -> Result<Command, String> {
         let mut ottla = Command::new(&binary);
         ottla
-            .args(["--port", port, "--data-dir"])
-            .arg(data.path().join("data"));
-        ottla
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        ottla
+            .args(["--port", &port.to_string(), "--data-dir"])
+            .arg(data.path().join("data"))
+            .args(&launch.arguments);
+        ottla.stdin(Stdio::null()).stdout(Stdio::null());
+        ottla.stderr(match &log {
+            // One open file for every start, so that a later one writes behind an earlier one.
+            Some(log) => Stdio::from(log.try_clone().map_err(|e| format!("log: {e}"))?),
+            None => Stdio::null(),
+        });
+        if let Some(directory) = &launch.working_directory {
+            ottla.current_dir(directory);
+        }
+        Ok(ottla)
     };
-    let mut child = spawn(on_port("0").stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let mut child = spawn(on_port(launch.port)?.stdout(Stdio::piped()))?;
     let (sender, receiver) = mpsc::sync_channel(1);
-    listen_for_port(
-        child.stdout.take().expect("stdout was piped"),
-        sender.clone(),
-    );
-    listen_for_port(child.stderr.take().expect("stderr was piped"), sender);
+    listen_for_port(child.stdout.take().expect("stdout was piped"), sender);
     let Ok(port) = receiver.recv_timeout(START_LIMIT) else {
         process::kill(&mut child);
         return Err("ottla ended or printed no address".to_owned());
@@ -124,7 +168,7 @@ fn start_ottla(places: &Places) -> Result<Broker, String> {
     await_answer(Broker {
         address: format!("127.0.0.1:{port}"),
         process: Some(child),
-        again: Some(on_port(&port.to_string())),
+        again: Some(on_port(port)?),
         data: Some(data),
     })
 }

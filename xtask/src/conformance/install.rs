@@ -10,17 +10,17 @@ use super::Places;
 use super::process::{present, succeed};
 
 /// Apache Kafka's server.
-pub(super) fn kafka(places: &Places) -> Result<(), String> {
+pub(crate) fn kafka(places: &Places) -> Result<(), String> {
     jars(places, "kafka")
 }
 
 /// Kafka's command line tools.
-pub(super) fn kafka_tools(places: &Places) -> Result<(), String> {
+pub(crate) fn kafka_tools(places: &Places) -> Result<(), String> {
     jars(places, "kafka-tools")
 }
 
 /// The Java client, and the programs on it compiled.
-pub(super) fn java(places: &Places) -> Result<(), String> {
+pub(crate) fn java(places: &Places) -> Result<(), String> {
     jars(places, "java")?;
     let sources = files(&places.suite.join("java/src"), "java")?;
     let classes = places.cache.join("java/classes");
@@ -34,41 +34,51 @@ pub(super) fn java(places: &Places) -> Result<(), String> {
     })
 }
 
-/// A Go program of the suite; Go itself knows what has to be built again.
-pub(super) fn go(places: &Places, name: &str) -> Result<(), String> {
+/// A Go program of the suite.
+pub(crate) fn go(places: &Places, name: &str) -> Result<(), String> {
+    go_program(places, &places.suite.join(name), name)
+}
+
+/// The Go program in a folder; Go itself knows what has to be built again.
+pub(crate) fn go_program(places: &Places, folder: &Path, name: &str) -> Result<(), String> {
     need("go", "golang")?;
     let mut go = Command::new("go");
     go.arg("build")
         .arg("-o")
         .arg(places.cache.join("bin").join(name))
         .arg(".");
-    go.current_dir(places.suite.join(name));
+    go.current_dir(folder);
     succeed(go).map(drop)
 }
 
 /// A Python environment with the pinned requirements.
-pub(super) fn python(places: &Places) -> Result<(), String> {
-    need("python3", "python3-venv")?;
+pub(crate) fn python(places: &Places) -> Result<(), String> {
     let requirements = places.suite.join("python/requirements.txt");
-    let environment = places.cache.join("venv");
-    once(
-        places,
-        "python",
-        std::slice::from_ref(&requirements),
-        || {
-            let mut venv = Command::new("python3");
-            venv.args(["-m", "venv", "--clear"]).arg(&environment);
-            succeed(venv)?;
-            let mut pip = Command::new(environment.join("bin/pip"));
-            pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"])
-                .arg(&requirements);
-            succeed(pip).map(drop)
-        },
-    )
+    python_environment(places, "venv", &requirements)
+}
+
+/// A Python environment with what a file of requirements names.
+pub(crate) fn python_environment(
+    places: &Places,
+    name: &str,
+    requirements: &Path,
+) -> Result<(), String> {
+    need("python3", "python3-venv")?;
+    let environment = places.cache.join(name);
+    let inputs = [requirements.to_path_buf()];
+    once(places, &format!("python-{name}"), &inputs, || {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(&environment);
+        succeed(venv)?;
+        let mut pip = Command::new(environment.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements);
+        succeed(pip).map(drop)
+    })
 }
 
 /// The npm packages of the kafkajs program.
-pub(super) fn kafkajs(places: &Places) -> Result<(), String> {
+pub(crate) fn kafkajs(places: &Places) -> Result<(), String> {
     need("npm", "npm")?;
     let folder = places.suite.join("kafkajs");
     once(
@@ -85,7 +95,7 @@ pub(super) fn kafkajs(places: &Places) -> Result<(), String> {
 }
 
 /// The C program on Debian's librdkafka.
-pub(super) fn librdkafka(places: &Places) -> Result<(), String> {
+pub(crate) fn librdkafka(places: &Places) -> Result<(), String> {
     if !Path::new("/usr/include/librdkafka/rdkafka.h").is_file() {
         apt("librdkafka-dev")?;
     }
@@ -101,12 +111,12 @@ pub(super) fn librdkafka(places: &Places) -> Result<(), String> {
 }
 
 /// Debian's kcat.
-pub(super) fn kcat(_places: &Places) -> Result<(), String> {
+pub(crate) fn kcat(_places: &Places) -> Result<(), String> {
     if present("kcat") { Ok(()) } else { apt("kcat") }
 }
 
 /// What the flights need: the data set as JSON lines, and a Go client generated from the proto file.
-pub(super) fn flights(places: &Places) -> Result<(), String> {
+pub(crate) fn flights(places: &Places) -> Result<(), String> {
     let folder = places.suite.join("flights");
     let inputs = [folder.join("requirements.txt"), folder.join("make.py")];
     once(places, "flights-data", &inputs, || {

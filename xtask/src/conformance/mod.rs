@@ -5,12 +5,12 @@
 //! Apache Kafka to `conformance/expected`; without it a broker must print the same lines. Each
 //! client gets a broker of its own. Must not know what any scenario asks.
 
-mod broker;
+pub(crate) mod broker;
 mod clients;
 pub(crate) mod flights;
-mod install;
+pub(crate) mod install;
 mod options;
-mod process;
+pub(crate) mod process;
 mod transcript;
 
 use std::path::{Path, PathBuf};
@@ -23,14 +23,14 @@ use crate::Outcome;
 
 /// Where the repository keeps the suite, and where it keeps what it fetched.
 #[derive(Debug, Clone)]
-struct Places {
-    root: PathBuf,
-    suite: PathBuf,
-    cache: PathBuf,
+pub(crate) struct Places {
+    pub(crate) root: PathBuf,
+    pub(crate) suite: PathBuf,
+    pub(crate) cache: PathBuf,
 }
 
 impl Places {
-    fn find() -> Result<Self, String> {
+    pub(crate) fn find() -> Result<Self, String> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest
             .parent()

@@ -13,7 +13,7 @@ pub(super) const USAGE: &str = "usage: cargo xtask conformance [OPTIONS] [CLIENT
 
 /// The broker under test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Ottla,
     Kafka,
     Running(String),

@@ -10,15 +10,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a client printed.
 #[derive(Debug)]
-pub(super) struct Run {
-    pub(super) stdout: String,
+pub(crate) struct Run {
+    pub(crate) stdout: String,
     /// Why the run does not count, with what the client said about it.
-    pub(super) complaint: Option<String>,
-    pub(super) seconds: f64,
+    pub(crate) complaint: Option<String>,
+    pub(crate) seconds: f64,
 }
 
 /// Runs a command to its end; an error names the command and shows what it said.
-pub(super) fn succeed(mut command: Command) -> Result<String, String> {
+pub(crate) fn succeed(mut command: Command) -> Result<String, String> {
     let shown = format!("{command:?}");
     let done = command
         .stdin(Stdio::null())
@@ -32,13 +32,13 @@ pub(super) fn succeed(mut command: Command) -> Result<String, String> {
 }
 
 /// Whether a program is on the PATH.
-pub(super) fn present(program: &str) -> bool {
+pub(crate) fn present(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Runs a client, at most for `limit`, and keeps what it printed.
-pub(super) fn capture(mut command: Command, limit: Duration) -> Result<Run, String> {
+pub(crate) fn capture(mut command: Command, limit: Duration) -> Result<Run, String> {
     let shown = format!("{command:?}");
     let started = now();
     let mut child = command
@@ -80,7 +80,7 @@ fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> 
 }
 
 /// Waits for the end, at most `limit`; kills what does not end.
-pub(super) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let started = now();
     loop {
         match child.try_wait() {
@@ -95,13 +95,13 @@ pub(super) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 }
 
 /// Ends a process for certain.
-pub(super) fn kill(child: &mut Child) {
+pub(crate) fn kill(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
 /// Asks until it is so, at most `limit`.
-pub(super) fn until(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
+pub(crate) fn until(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
     let started = now();
     while now().duration_since(started) < limit {
         if so() {
@@ -113,7 +113,7 @@ pub(super) fn until(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
 }
 
 /// Whether a Kafka broker answers at the address: it is asked for its versions.
-pub(super) fn answers_kafka(address: &str) -> bool {
+pub(crate) fn answers_kafka(address: &str) -> bool {
     const API_VERSIONS_V0: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
     let Ok(mut connection) = std::net::TcpStream::connect(address) else {
         return false;
@@ -131,7 +131,7 @@ pub(super) fn answers_kafka(address: &str) -> bool {
     clippy::disallowed_methods,
     reason = "a developer's tool measures real processes"
 )]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
@@ -139,6 +139,6 @@ fn now() -> Instant {
     clippy::disallowed_methods,
     reason = "a developer's tool waits for real processes"
 )]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     thread::sleep(time);
 }

@@ -1,4 +1,4 @@
-//! A blocking connection that speaks the Kafka protocol: just what the load needs.
+//! A blocking connection that speaks the Kafka protocol: just what the loads and the hostile run need.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,20 +10,20 @@ use kafka_wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicP
 use kafka_wire::{Message, Reader, Request, RequestHeader, ResponseHeader, Writer};
 
 /// Versions that name topics by name and that both brokers speak.
-pub(super) const PRODUCE_VERSION: i16 = 11;
-pub(super) const FETCH_VERSION: i16 = 12;
+pub(crate) const PRODUCE_VERSION: i16 = 11;
+pub(crate) const FETCH_VERSION: i16 = 12;
 const CREATE_TOPICS_VERSION: i16 = 7;
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) stream: TcpStream,
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
     correlation_id: i32,
 }
 
 impl Wire {
     /// Connects to `address`.
-    pub(super) fn connect(address: &str) -> Result<Self, String> {
+    pub(crate) fn connect(address: &str) -> Result<Self, String> {
         let stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
         stream
             .set_nodelay(true)
@@ -35,7 +35,7 @@ impl Wire {
     }
 
     /// A second handle to the same connection, for a thread that only reads.
-    pub(super) fn reader(&self) -> Result<Self, String> {
+    pub(crate) fn reader(&self) -> Result<Self, String> {
         let stream = self.stream.try_clone().map_err(|error| error.to_string())?;
         Ok(Self {
             stream,
@@ -44,7 +44,7 @@ impl Wire {
     }
 
     /// Sends a request and reads its answer.
-    pub(super) fn call<R: Request>(
+    pub(crate) fn call<R: Request>(
         &mut self,
         request: &R,
         version: i16,
@@ -58,14 +58,14 @@ impl Wire {
     }
 
     /// Sends bytes.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.stream
             .write_all(bytes)
             .map_err(|error| format!("send: {error}"))
     }
 
     /// Reads one frame, without its length.
-    pub(super) fn receive(&mut self) -> Result<Bytes, String> {
+    pub(crate) fn receive(&mut self) -> Result<Bytes, String> {
         let mut length = [0; 4];
         self.stream
             .read_exact(&mut length)
@@ -80,7 +80,7 @@ impl Wire {
     }
 
     /// Makes a topic and waits until it has leaders.
-    pub(super) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), String> {
+    pub(crate) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), String> {
         let topic = CreatableTopic {
             name: name.into(),
             num_partitions: partitions,
@@ -102,7 +102,7 @@ impl Wire {
 }
 
 /// A request as it goes over the wire, length included.
-pub(super) fn frame<R: Request>(
+pub(crate) fn frame<R: Request>(
     request: &R,
     version: i16,
     correlation_id: i32,
@@ -112,7 +112,7 @@ pub(super) fn frame<R: Request>(
         api_key: R::KEY,
         api_version: version,
         correlation_id,
-        client_id: Some("compare"),
+        client_id: Some("xtask"),
     };
     header
         .encode(&mut writer)
@@ -127,7 +127,7 @@ pub(super) fn frame<R: Request>(
 }
 
 /// A produce of one batch under acks=all.
-pub(super) fn produce(topic: &str, partition: i32, batch: Bytes) -> ProduceRequest {
+pub(crate) fn produce(topic: &str, partition: i32, batch: Bytes) -> ProduceRequest {
     let data = PartitionProduceData {
         index: partition,
         records: Some(batch),
@@ -146,7 +146,7 @@ pub(super) fn produce(topic: &str, partition: i32, batch: Bytes) -> ProduceReque
 }
 
 /// A fetch of some partitions of a topic, each from its offset.
-pub(super) fn fetch(
+pub(crate) fn fetch(
     topic: &str,
     offsets: &[i64],
     partition_bytes: i32,
