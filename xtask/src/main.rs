@@ -15,6 +15,7 @@ mod codegen;
 mod compare;
 mod conformance;
 mod crash;
+mod grpc;
 mod hostile;
 mod readme;
 mod tidy;
@@ -34,6 +35,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
   crash                kill -9 under load, again and again: nothing acknowledged is lost; --rounds N
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
+  grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
   readme               runs the commands of README.md and docs/*.md against a fresh broker on port 9092
   tidy                 arrows between crates, file heads, sizes, names
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
             "conformance" => conformance::run(rest),
             "crash" => crash::run(rest),
             "flights" => conformance::flights::run(rest),
+            "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),
             "readme" => readme::run(rest),
             "tidy" => tidy::run(),

@@ -115,6 +115,15 @@ pub(crate) fn kcat(_places: &Places) -> Result<(), String> {
     if present("kcat") { Ok(()) } else { apt("kcat") }
 }
 
+/// Debian's protoc.
+pub(crate) fn protoc() -> Result<(), String> {
+    if present("protoc") {
+        Ok(())
+    } else {
+        apt("protobuf-compiler")
+    }
+}
+
 /// What the flights need: the data set as JSON lines, and a Go client generated from the proto file.
 pub(crate) fn flights(places: &Places) -> Result<(), String> {
     let folder = places.suite.join("flights");
@@ -156,9 +165,7 @@ const GO_TOOLS: [&str; 3] = [
 )]
 fn grpc_client(places: &Places) -> Result<(), String> {
     need("go", "golang")?;
-    if !present("protoc") {
-        apt("protobuf-compiler")?;
-    }
+    protoc()?;
     let proto = places.root.join("proto");
     once(places, "grpc-client", &[proto.join("broker.proto")], || {
         let programs = places.cache.join("bin");
