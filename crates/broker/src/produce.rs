@@ -244,8 +244,9 @@ fn untimely_records(batch: &CheckedBatch, allowed_ms: RangeInclusive<i64>) -> Ve
     found.map(|(index, _)| index).collect()
 }
 
-/// What opening the records of a refused batch may take.
-const OPENED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What opening the records of a refused batch may take, on every shard at once. A batch that opens
+/// to more is refused all the same; only which of its records are to blame is not told.
+const OPENED_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What a producer writes that has no time.
 const NO_TIMESTAMP: i64 = -1;
 

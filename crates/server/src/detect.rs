@@ -15,6 +15,9 @@ pub(crate) const FIRST_BYTES_DEADLINE: Duration = Duration::from_secs(5);
 /// The largest first byte of a Kafka request; `socket.request.max.bytes` stays below it.
 const KAFKA_FIRST_BYTE_MAX: u8 = 0x14;
 
+/// What every HTTP/2 client sends first. RFC 9113 §3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// What the other side speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -35,11 +38,9 @@ pub(crate) fn classify(first: &[u8]) -> Option<Protocol> {
     match first.first()? {
         0..=KAFKA_FIRST_BYTE_MAX => Some(Protocol::Kafka),
         0x16 => Some(Protocol::Tls),
-        b'P' => match first {
-            [_, b'R', b'I', ..] => Some(Protocol::Http2),
-            [_] | [_, b'R'] => None,
-            _ => Some(Protocol::Http1),
-        },
+        b'P' if first.starts_with(HTTP2_PREFACE) => Some(Protocol::Http2),
+        // The whole preface has to come before the deadline: nothing behind it has one.
+        b'P' if HTTP2_PREFACE.starts_with(first) => None,
         b'A'..=b'Z' => Some(Protocol::Http1),
         _ => Some(Protocol::Unknown),
     }

@@ -81,11 +81,20 @@ impl Aim {
             self.cuts(&batch, codec, &mut attacks)?;
             let twice = [&batch[..], &batch].concat();
             attacks.push(self.attack(format!("two {codec} batches"), twice, &[INVALID_RECORD])?);
-            for magic in [0, 1, 3, 0x7f, 0x80, 0xff] {
+            // Kafka calls a format that never was damage.
+            let codes = [INVALID_RECORD, CORRUPT_MESSAGE];
+            for (magic, codes) in [
+                (0, &codes[..1]),
+                (1, &codes[..1]),
+                (3, &codes),
+                (0x7f, &codes),
+                (0x80, &codes),
+                (0xff, &codes),
+            ] {
                 let mut batch = batch.clone();
                 batch[MAGIC_AT] = magic;
                 let name = format!("{codec} batch of magic {magic}");
-                attacks.push(self.attack(name, batch, &[INVALID_RECORD])?);
+                attacks.push(self.attack(name, batch, codes)?);
             }
             self.fields(&batch, codec, &mut attacks)?;
         }

@@ -48,7 +48,7 @@ const USAGE: &str = "usage: cargo xtask hostile [--connections N] [--seed N] [--
 
   --connections N  at least this many malformed connections (10000)
   --seed N         repeat a run
-  --only FAMILY    nothing but this family of the table
+  --only WORDS     nothing but this family of the table, or attacks whose names have these words
   --keep           leave the data directory where it is
 
 OTTLA_BIN names a binary to test; without it `cargo build --release` makes one.
@@ -279,7 +279,7 @@ fn attacks(
         });
     }
     if let Some(only) = &options.only {
-        attacks.retain(|attack| attack.family == only);
+        attacks.retain(|attack| attack.family == only || attack.name.contains(only.as_str()));
     }
     for place in (1..attacks.len()).rev() {
         attacks.swap(place, chance.below(place + 1));

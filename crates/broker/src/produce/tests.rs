@@ -228,6 +228,23 @@ async fn untimely_records_are_named() {
     }
 }
 
+/// Every shard may open one at the same time, so what one may take is little.
+#[tokio::test]
+async fn an_untimely_batch_that_opens_to_much_is_refused_unopened() {
+    let broker = Harness::new().broker().await;
+    let topic = create(&broker, "orders", 1).await;
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    let large = vec![0; 4 << 20];
+    let appended = builder.append(NOW_MS + 2 * HOUR_MS, None, Some(&large), &[]);
+    appended.expect("one large record");
+    let bytes = bytes_of(builder.build().expect("a small batch"));
+    let refused = broker.append(&topic, 0, bytes, Origin::default(), BytesPermit::free());
+    let Err(ProduceError::InvalidTimestamp { records, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(records, [0; 0]);
+}
+
 #[tokio::test]
 async fn log_append_time_is_the_brokers() {
     let harness = Harness::new();

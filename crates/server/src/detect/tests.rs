@@ -1,6 +1,6 @@
 //! First bytes and what they mean.
 
-use super::{DetectError, FIRST_BYTES_DEADLINE, Protocol, classify, detect};
+use super::{DetectError, FIRST_BYTES_DEADLINE, HTTP2_PREFACE, Protocol, classify, detect};
 use tokio::io::AsyncWriteExt;
 
 #[test]
@@ -13,7 +13,13 @@ fn first_bytes_decide() {
         (&[0x16, 0x03, 0x01], Some(Protocol::Tls)),
         (b"P", None),
         (b"PR", None),
-        (b"PRI * HTTP/2.0", Some(Protocol::Http2)),
+        (b"PRI * HTTP/2.0", None),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Protocol::Http2)),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0",
+            Some(Protocol::Http2),
+        ),
+        (b"PRI /", Some(Protocol::Http1)),
         (b"PO", Some(Protocol::Http1)),
         (b"PROPFIND", Some(Protocol::Http1)),
         (b"GET / HTTP/1.1", Some(Protocol::Http1)),
@@ -30,7 +36,7 @@ fn first_bytes_decide() {
 async fn bytes_that_came_one_by_one_are_all_handed_on() {
     let (mut ours, mut theirs) = tokio::io::duplex(64);
     let sending = async {
-        for byte in b"PRI" {
+        for byte in HTTP2_PREFACE {
             theirs.write_all(&[*byte]).await.unwrap();
             theirs.flush().await.unwrap();
         }
@@ -39,7 +45,17 @@ async fn bytes_that_came_one_by_one_are_all_handed_on() {
     let (detected, _theirs) = tokio::join!(detect(&mut ours), sending);
     let (protocol, first) = detected.unwrap();
     assert_eq!(protocol, Protocol::Http2);
-    assert_eq!(&first[..], b"PRI");
+    assert_eq!(&first[..], HTTP2_PREFACE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_preface_ends_at_the_deadline() {
+    let (mut ours, mut theirs) = tokio::io::duplex(64);
+    theirs.write_all(b"PRI * HTTP").await.unwrap();
+    assert!(matches!(
+        detect(&mut ours).await,
+        Err(DetectError::Deadline)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
