@@ -362,6 +362,7 @@ impl Recovery<'_> {
             }
         }
         Ok(Facts {
+            below_watermark: scan.next < self.floor_offset(),
             rest: scan.rest,
             good_later,
             watermark_known: self.circumstances.floor != Floor::Unknown,

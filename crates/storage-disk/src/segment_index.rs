@@ -201,7 +201,9 @@ impl SegmentIndex {
         let times = read_index_file(source, SegmentFile::TimeIndex, access)?;
         let (decoded, whole) = OffsetIndex::decode(&offsets, log_end);
         let (decoded_times, whole_times) = TimeIndex::decode(&times);
-        if whole && whole_times {
+        // Each entry of the one comes with an entry of the other, as long as times rise.
+        let fit = decoded.len() == 0 || decoded_times.len() > 0;
+        if whole && whole_times && fit {
             index.written = (decoded.len(), decoded_times.len());
             index.largest = decoded_times.last();
             index.offsets = decoded;

@@ -89,7 +89,7 @@ impl DiskLog {
     /// Puts the bytes of a log to the disk that nobody waits for: indexes, snapshots, epochs. Says
     /// up to where a recovery may begin to read, if all that it then needs is there.
     pub(crate) fn run_upkeep(&self, closing: bool) -> Option<Place> {
-        let work = {
+        let (work, durable) = {
             let mut state = self.state.lock();
             let durable = state.durable;
             let end = state.end.offset;
@@ -99,23 +99,15 @@ impl DiskLog {
                 loaded.active.index.push_largest();
             }
             take_snapshot(loaded, end, closing);
-            take_work(loaded, durable.offset)
+            (take_work(loaded, durable.offset), durable)
         };
         match self.write_work(work) {
-            Ok(()) => {
-                let state = self.state.lock();
-                let loaded = state.loaded.as_ref()?;
-                // Rolled or begun meanwhile: the next upkeep says it.
-                let complete = !loaded.epochs_unsaved
-                    && loaded
-                        .unwritten
-                        .iter()
-                        .all(|index| index.base() >= state.durable.base);
-                complete.then_some(Place {
-                    log_start: self.start(),
-                    end: state.durable,
-                })
-            }
+            // What was durable when the work was taken: all that a recovery from there needs was
+            // part of it.
+            Ok(()) => Some(Place {
+                log_start: self.start(),
+                end: durable,
+            }),
             Err(error) if self.is_removed() => {
                 tracing::debug!(%error, "a topic was removed during its upkeep");
                 None
@@ -141,6 +133,8 @@ impl DiskLog {
         for index in work.sealed {
             if let Some(pending) = index.pending() {
                 pending.write(vfs, &directory, true)?;
+                // The time index has a name only since it has entries.
+                vfs.sync_dir(&directory)?;
             }
             self.with_loaded(|loaded| {
                 loaded.unwritten.retain(|held| !Arc::ptr_eq(held, &index));

@@ -41,7 +41,6 @@ impl Recovery<'_> {
             let path = kind.path(self.directory, offset);
             let file = self.vfs.open(&path, OpenMode::ReadWriteCreate)?;
             file.set_size(0)?;
-            file.sync_data()?;
         }
         self.changed = true;
         self.report.count(Label::R);

@@ -19,6 +19,8 @@ pub enum Label {
     G,
     /// The file ends before the watermark: the offsets in between are lost, and not given again.
     H,
+    /// Damage below the watermark: kept, whatever follows; the damaged records cannot be read.
+    J,
     /// Offsets are missing between two segments: both are kept.
     K,
     /// Two segments hold the same offsets: the later file is left aside.
@@ -56,6 +58,8 @@ pub(super) enum Rest {
 /// What a scan found at the end of a segment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
+    /// The last good batch ends before the watermark: what follows was promised to somebody.
+    pub(super) below_watermark: bool,
     pub(super) rest: Rest,
     /// A good batch follows the rest, in this segment or the next.
     pub(super) good_later: bool,
@@ -93,12 +97,18 @@ pub(super) struct Case {
     pub(super) alarm: bool,
 }
 
-pub(super) const CASES: [Case; 6] = [
+pub(super) const CASES: [Case; 7] = [
     Case {
         label: Label::G,
         found: |facts| facts.rest == Rest::Nothing,
         decision: Decision::Accept,
         alarm: false,
+    },
+    Case {
+        label: Label::J,
+        found: |facts| facts.below_watermark,
+        decision: Decision::StepOver,
+        alarm: true,
     },
     Case {
         label: Label::E,

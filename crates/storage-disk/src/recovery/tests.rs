@@ -245,6 +245,44 @@ fn what_is_accepted_is_durable_afterwards() {
 }
 
 #[test]
+fn names_that_were_made_are_durable_afterwards() {
+    let vfs = directory(&[]);
+    vfs.sync_dir(Path::new("/")).expect("synced");
+    run(&vfs, known(7, 4, 100), true);
+    vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+    let path = SegmentFile::Log.path(Path::new(DIRECTORY), Offset::new(7));
+    assert!(vfs.stat(&path).expect("asked").is_some());
+}
+
+#[test]
+fn batches_of_impossible_epochs_are_not_the_logs() {
+    let size = batch(0).len();
+    for (epoch, accepted) in [(0, false), (1, true), (2, true), (3, false)] {
+        let mut last = batch(2);
+        last[12..16].copy_from_slice(&i32::to_be_bytes(epoch));
+        let vfs = directory(&[(0, [batches(0..2), last].concat())]);
+        let circumstances = Circumstances {
+            floor: known(2, 0, 2 * size),
+            log_start: None,
+            same_boot: false,
+            epoch_max: 2,
+        };
+        let mut report = RecoveryReport::default();
+        let place = recover(&vfs, Path::new(DIRECTORY), circumstances, &mut report);
+        let end = place
+            .expect("the disk works")
+            .expect("it is there")
+            .end
+            .offset;
+        assert_eq!(
+            end,
+            Offset::new(if accepted { 3 } else { 2 }),
+            "epoch {epoch}"
+        );
+    }
+}
+
+#[test]
 fn no_directory_is_told() {
     assert_eq!(run(&SimVfs::new(), Floor::Unknown, true).0, None);
 }

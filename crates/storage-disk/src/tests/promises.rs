@@ -309,6 +309,123 @@ fn duplicates_are_known_after_every_kind_of_restart() {
 }
 
 #[test]
+fn a_snapshot_waits_for_what_it_speaks_of() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&topic("events", 7, 1, 200));
+    place(&*log, produced(5, 0, 0, &[&[1; 90]]));
+    life.sync();
+    // Rolls at offset 1, which nothing made durable yet, while the first batch is in upkeep.
+    place(&*log, produced(5, 0, 1, &[&[1; 90]]));
+    place(&*log, produced(5, 0, 2, &[&[1; 90]]));
+    let exists = |offset| {
+        vfs.stat(&file(offset, "snapshot"))
+            .expect("asked")
+            .is_some()
+    };
+    life.maintain();
+    assert!(
+        !exists(2),
+        "nothing below offset 2 but the first batch is durable"
+    );
+    life.sync();
+    life.maintain();
+    assert!(exists(2));
+}
+
+#[test]
+fn the_indexes_of_a_sealed_segment_are_durable_before_the_journal_moves_on() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&topic("events", 7, 1, 900));
+    for _ in 0..10 {
+        place(&*log, batch(&[&[1; 90]]));
+    }
+    assert!(log.footprint().segments > 1);
+    life.sync();
+    life.maintain();
+    drop((log, life));
+    vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+    for extension in ["index", "timeindex"] {
+        let stat = vfs.stat(&file(0, extension)).expect("asked");
+        assert!(
+            stat.is_some_and(|stat| stat.size_bytes > 0),
+            "{extension}: {stat:?}"
+        );
+    }
+}
+
+#[test]
+fn a_log_is_closed_before_its_directory_moves() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"value"]));
+    life.sync();
+    vfs.stall_syncs();
+    std::thread::scope(|scope| {
+        let removal = scope.spawn(|| now(life.disk.store.remove(&plain_topic())));
+        // The directory has moved and its new name is being synced.
+        vfs.wait_for_stalled_syncs(1);
+        let refused = append(&*log, batch(&[b"late"])).placed();
+        assert!(refused.is_err(), "{refused:?}");
+        let limit = ReadLimit {
+            bytes_max: 1 << 20,
+            at_least_one_batch: true,
+        };
+        let read = now(log.read(Offset::ZERO, limit, Isolation::ReadUncommitted));
+        assert!(read.is_err(), "{read:?}");
+        vfs.release_syncs();
+        removal.join().expect("it ends").expect("removed");
+    });
+}
+
+#[test]
+fn a_removal_that_fails_changes_nothing() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"before"]));
+    vfs.inject(vfs::Fault::fail(vfs::Operation::Rename, vfs::DiskError::NoSpace).nth(1));
+    let refused = now(life.disk.store.remove(&plain_topic()));
+    assert!(
+        matches!(refused, Err(storage::StoreError::NoSpace(_))),
+        "{refused:?}"
+    );
+    place(&*log, batch(&[b"after"]));
+    life.sync();
+    assert_eq!(read_all(&*log).len(), 2);
+}
+
+#[test]
+fn a_retry_is_acknowledged_with_its_original() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    let original = append(&*log, produced(5, 0, 0, &[b"value"]));
+    let retry = append(&*log, produced(5, 0, 0, &[b"value"]));
+    assert_eq!(retry.placed(), original.placed());
+    assert!(!retry.is_durable(), "the original is not on the disk yet");
+    life.sync();
+    assert!(retry.is_durable() && original.is_durable());
+    assert_eq!(read_all(&*log).len(), 1);
+}
+
+#[test]
+fn a_closed_directory_accepts_nothing() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"value"]));
+    life.disk.close().expect("a clean end");
+    let late = append(&*log, batch(&[b"late"])).placed();
+    assert!(late.is_err(), "{late:?}");
+    let life = start(&vfs, Durability::Fsync);
+    assert!(life.disk.recovery().was_clean);
+    assert_eq!(read_all(&*life.open(&plain_topic(), 0)).len(), 1);
+}
+
+#[test]
 fn an_old_segment_rolls_at_the_next_append() {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);

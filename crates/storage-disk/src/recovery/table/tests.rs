@@ -6,7 +6,8 @@ const RESTS: [Rest; 3] = [Rest::Nothing, Rest::Zeros, Rest::Junk];
 
 fn all_facts() -> impl Iterator<Item = Facts> {
     RESTS.into_iter().flat_map(|rest| {
-        (0..8_u8).map(move |bits| Facts {
+        (0..16_u8).map(move |bits| Facts {
+            below_watermark: bits & 8 != 0,
             rest,
             good_later: bits & 1 != 0,
             watermark_known: bits & 2 != 0,
@@ -19,6 +20,7 @@ fn all_facts() -> impl Iterator<Item = Facts> {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn labels_stand_for_their_decisions() {
     let facts = |rest, good_later, watermark_known, same_boot| Facts {
+        below_watermark: false,
         rest,
         good_later,
         watermark_known,
@@ -105,6 +107,13 @@ fn labels_stand_for_their_decisions() {
             (label, decision, alarm),
             "{facts:?}"
         );
+    }
+}
+
+#[test]
+fn nothing_below_the_watermark_is_cut() {
+    for facts in all_facts().filter(|facts| facts.below_watermark) {
+        assert_ne!(decide(facts).decision, Decision::Cut, "{facts:?}");
     }
 }
 
