@@ -122,14 +122,18 @@ fn bound_port(listener: &std::net::TcpListener, address: SocketAddr) -> Result<u
     Ok(local.port())
 }
 
-/// The next connection. Errors of one accept never end the listener.
+/// The next connection. Errors of one accept never end the listener; a lasting one is told once.
 pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut told = false;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again");
+                if !told {
+                    tracing::warn!(%error, "cannot accept connections; trying until it works again");
+                }
+                told = true;
                 tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
             }
         }
