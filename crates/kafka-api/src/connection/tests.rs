@@ -353,7 +353,7 @@ async fn a_peer_that_only_ended_its_own_side_gets_its_answers() {
     assert_eq!(client.receive().await, None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_last_answers_are_waited_for() {
     let harness = Harness::with_manual_commit().await;
     harness.topic("t", 1).await;
@@ -364,6 +364,7 @@ async fn the_last_answers_are_waited_for() {
         tokio::task::yield_now().await;
     }
     settle().await;
+    tokio::time::sleep(LAST_ANSWERS_MAX / 2).await;
     harness.memory.commit_all();
     assert_eq!(client.expect::<ProduceRequest>(9).await.0, 1);
     assert_eq!(client.receive().await, None);
