@@ -83,7 +83,7 @@ impl Options {
                 "--rounds" => options.rounds = number()?,
                 "--check-every" => options.check_every = number()?.max(1),
                 "--rate" => {
-                    options.rate = u32::try_from(number()?.max(1)).map_err(|e| e.to_string())?
+                    options.rate = u32::try_from(number()?.max(1)).map_err(|e| e.to_string())?;
                 }
                 "--durability" => options.durability.clone_from(value),
                 "--seed" => options.seed = number()? as u64,

@@ -142,66 +142,7 @@ impl Aim {
 
     /// Fields that lie under a good CRC.
     fn fields(&self, batch: &[u8], codec: Codec, attacks: &mut Vec<Attack>) -> Result<(), String> {
-        let attributes = u16::from(codec.id());
-        let bits = |more: u16| (attributes | more).to_be_bytes().to_vec();
-        let number = |value: i32| value.to_be_bytes().to_vec();
-        // Log append time, transactional and control bits without a right to them; codecs 5 to 7.
-        let lies: [(&str, usize, Vec<u8>, &[i16]); 13] = [
-            ("log append time", ATTRIBUTES_AT, bits(1 << 3), &[]),
-            ("transactional", ATTRIBUTES_AT, bits(1 << 4), &[]),
-            ("control", ATTRIBUTES_AT, bits(1 << 5), &[INVALID_RECORD]),
-            (
-                "codec 5",
-                ATTRIBUTES_AT,
-                vec![0, 5],
-                &[UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD],
-            ),
-            (
-                "codec 6",
-                ATTRIBUTES_AT,
-                vec![0, 6],
-                &[UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD],
-            ),
-            (
-                "codec 7",
-                ATTRIBUTES_AT,
-                vec![0, 7],
-                &[UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD],
-            ),
-            ("no records", COUNT_AT, number(0), &[INVALID_RECORD]),
-            ("negative records", COUNT_AT, number(-1), &[INVALID_RECORD]),
-            (
-                "records by the billion",
-                COUNT_AT,
-                number(i32::MAX),
-                &[INVALID_RECORD],
-            ),
-            (
-                "one record too many",
-                COUNT_AT,
-                number(6),
-                &[INVALID_RECORD],
-            ),
-            (
-                "offsets by the billion",
-                LAST_DELTA_AT,
-                number(i32::MAX),
-                &[INVALID_RECORD],
-            ),
-            (
-                "negative offsets",
-                LAST_DELTA_AT,
-                number(-5),
-                &[INVALID_RECORD],
-            ),
-            (
-                "a time without end",
-                MAX_TIMESTAMP_AT,
-                i64::MAX.to_be_bytes().to_vec(),
-                &[],
-            ),
-        ];
-        for (what, at, value, codes) in lies {
+        for (what, at, value, codes) in field_lies(codec) {
             let batch = patched(batch.to_vec(), at, &value);
             attacks.push(self.attack(format!("{codec} batch with {what}"), batch, codes)?);
         }
@@ -227,6 +168,71 @@ impl Aim {
         }
         Ok(())
     }
+}
+
+/// What is said, where, as which bytes, and the codes that may come of it; none means any.
+type FieldLie = (&'static str, usize, Vec<u8>, &'static [i16]);
+
+fn field_lies(codec: Codec) -> Vec<FieldLie> {
+    let attributes = u16::from(codec.id());
+    let bits = |more: u16| (attributes | more).to_be_bytes().to_vec();
+    let number = |value: i32| value.to_be_bytes().to_vec();
+    // Log append time, transactional and control bits without a right to them; codecs 5 to 7.
+    vec![
+        ("log append time", ATTRIBUTES_AT, bits(1 << 3), &[]),
+        ("transactional", ATTRIBUTES_AT, bits(1 << 4), &[]),
+        ("control", ATTRIBUTES_AT, bits(1 << 5), &[INVALID_RECORD]),
+        (
+            "codec 5",
+            ATTRIBUTES_AT,
+            vec![0, 5],
+            &[UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD],
+        ),
+        (
+            "codec 6",
+            ATTRIBUTES_AT,
+            vec![0, 6],
+            &[UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD],
+        ),
+        (
+            "codec 7",
+            ATTRIBUTES_AT,
+            vec![0, 7],
+            &[UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD],
+        ),
+        ("no records", COUNT_AT, number(0), &[INVALID_RECORD]),
+        ("negative records", COUNT_AT, number(-1), &[INVALID_RECORD]),
+        (
+            "records by the billion",
+            COUNT_AT,
+            number(i32::MAX),
+            &[INVALID_RECORD],
+        ),
+        (
+            "one record too many",
+            COUNT_AT,
+            number(6),
+            &[INVALID_RECORD],
+        ),
+        (
+            "offsets by the billion",
+            LAST_DELTA_AT,
+            number(i32::MAX),
+            &[INVALID_RECORD],
+        ),
+        (
+            "negative offsets",
+            LAST_DELTA_AT,
+            number(-5),
+            &[INVALID_RECORD],
+        ),
+        (
+            "a time without end",
+            MAX_TIMESTAMP_AT,
+            i64::MAX.to_be_bytes().to_vec(),
+            &[],
+        ),
+    ]
 }
 
 /// Batches that are well-formed outside and junk inside, each with what it is.

@@ -3,7 +3,8 @@
 //!
 //! The seed is printed and repeats the run. The broker must stay up, serve, stay small, and have
 //! written nothing that it refused; any violation makes the command fail. What is sent is made in
-//! [`lies`], [`batches`], [`names`], [`fronts`] and [`held`]; what must be true afterwards is in
+//! [`lies`], [`batches`], [`names`], [`fronts`],
+//! [`http2`] and [`held`]; what must be true afterwards is in
 //! [`aftermath`].
 
 #![expect(
@@ -17,6 +18,7 @@ mod batches;
 mod forms;
 mod fronts;
 mod held;
+mod http2;
 mod lies;
 mod names;
 mod witness;
@@ -263,11 +265,11 @@ fn attacks(
         &stage.outside.to_string_lossy(),
     ));
     attacks.extend(fronts::http(chance));
-    attacks.extend(fronts::http2(chance));
+    attacks.extend(http2::attacks(chance));
     attacks.extend(fronts::tls(chance));
     attacks.extend(
         junk.iter()
-            .map(|offset| fronts::consume(JUNK_TOPIC, *offset)),
+            .map(|offset| http2::consume(JUNK_TOPIC, *offset)),
     );
     let at_least_random = options.connections / 10;
     let missing = options.connections.saturating_sub(attacks.len());
