@@ -2,6 +2,7 @@
 //! durable when told to.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
@@ -9,6 +10,7 @@ use futures_util::stream::{self, BoxStream};
 use records::{Batches, Offset};
 use storage::{Chunk, Isolation, ReadLimit, StorageFailure};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tonic::Code;
 
 use super::*;
@@ -91,7 +93,9 @@ where
 {
     let mut stream = std::pin::pin!(stream);
     let mut offsets = Vec::new();
-    while let Some(answer) = stream.next().await {
+    // A stream that should end and does not must fail its test, not hang it.
+    let limit = Duration::from_secs(20);
+    while let Some(answer) = timeout(limit, stream.next()).await.expect("in time") {
         match answer {
             Ok(answer) => offsets.push(answer.offset.expect("always set")),
             Err(status) => {
