@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +23,21 @@ const CONNECTIONS_MAX: u64 = 100_000;
 const DESCRIPTORS_FOR_FILES_MAX: u64 = 4096;
 /// Produces are refused while the disk has less room than this.
 const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Keys that the process acts by and that are not set with `--set`, and how they are.
+const NOT_BY_SET: [(&str, &str); 8] = [
+    ("durability", "set with --durability"),
+    ("listeners", "set with --host and --port"),
+    ("advertised.listeners", "set with --advertise"),
+    ("log.dirs", "set with --data-dir"),
+    ("max.connections", "fixed in this version"),
+    ("socket.request.max.bytes", "fixed in this version"),
+    ("connections.max.idle.ms", "fixed in this version"),
+    (
+        "max.incremental.fetch.session.cache.slots",
+        "fixed in this version",
+    ),
+];
 
 /// Runs the broker until it is told to stop.
 pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
@@ -103,14 +119,18 @@ fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOp
                     .fix("write --set KEY=VALUE, for example --set log.segment.bytes=1048576"),
             );
         };
-        broker.set(key.trim(), value.trim()).map_err(|error| {
-            Failure::new(
-                Exit::Configuration,
-                format!("--set {setting} cannot be used"),
-            )
-            .why(error.to_string())
-        })?;
+        let unusable = || {
+            let what = format!("--set {setting} cannot be used");
+            Failure::new(Exit::Configuration, what)
+        };
+        let elsewhere = NOT_BY_SET.iter().find(|(name, _)| *name == key.trim());
+        if let Some((_, instead)) = elsewhere {
+            return Err(unusable().why(format!("{} is {instead}", key.trim())));
+        }
+        let set = broker.set(key.trim(), value.trim());
+        set.map_err(|error| unusable().why(error.to_string()))?;
     }
+    show(&mut broker, arguments)?;
     Ok(ServerOptions {
         host: arguments.host.clone(),
         port: arguments.port,
@@ -127,6 +147,29 @@ fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOp
     })
 }
 
+/// Tells the broker what other parts of the process act by, so that clients are shown the truth.
+fn show(broker: &mut BrokerConfig, arguments: &ServeArguments) -> Result<(), Failure> {
+    let shown = [
+        ("durability", arguments.durability.to_string()),
+        (
+            "log.dirs",
+            absolute(&arguments.data_dir).display().to_string(),
+        ),
+        ("max.connections", CONNECTIONS_MAX.to_string()),
+    ];
+    for (key, value) in shown {
+        broker.set(key, &value).map_err(|error| {
+            let what = format!("{key} cannot be {value:?}");
+            Failure::new(Exit::Configuration, what).why(error.to_string())
+        })?;
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// One readable block: where it listens, where the records are, what a write means, what to type.
 fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -137,8 +180,7 @@ fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> St
         .map(ToString::to_string)
         .collect();
     let addresses = addresses.join(" and ");
-    let data =
-        std::path::absolute(&arguments.data_dir).unwrap_or_else(|_| arguments.data_dir.clone());
+    let data = absolute(&arguments.data_dir);
     let durability = match arguments.durability {
         Durability::Fsync => "fsync: a write is on disk before it is acknowledged".to_owned(),
         Durability::Interval(every) => {

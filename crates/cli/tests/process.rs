@@ -156,3 +156,42 @@ fn a_directory_of_somebody_else_is_refused_untouched() {
     let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "nothing was made: {names:?}");
 }
+
+#[test]
+fn a_setting_that_another_flag_decides_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().to_str().unwrap();
+    let cases = [
+        ("durability=os", "--durability"),
+        ("log.dirs=/elsewhere", "--data-dir"),
+        ("max.connections=5", "fixed"),
+        ("log.retention.ms=5", "not built"),
+        ("no.such.key=1", "Unknown"),
+        ("num.partitions", "="),
+    ];
+    for (setting, told) in cases {
+        let arguments = ["--port", "0", "--data-dir", data_dir, "--set", setting];
+        let said = run(&arguments, b"");
+        assert!(matches!(said.code, Some(2 | 78)), "{setting}: {said:?}");
+        assert!(said.stderr.contains(told), "{setting}: {said:?}");
+    }
+    let broker = Broker::start_with(
+        directory.path(),
+        &["--port", "0", "--set", "num.partitions=3"],
+    );
+    broker.run(&["topic", "create", "t"], b"").ok();
+    broker.run(&["produce", "t", "-p", "2"], b"there\n").ok();
+    broker
+        .run(&["produce", "t", "-p", "3"], b"not there\n")
+        .failed(3);
+}
+
+#[test]
+fn a_promise_that_the_durability_mode_does_not_keep_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), &["--port", "0", "--durability", "os"]);
+    let create = ["topic", "create", "t", "-c", "flush.messages=1"];
+    let said = broker.run(&create, b"");
+    assert_ne!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("flush.messages"), "{said:?}");
+}

@@ -360,9 +360,10 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
     key(
         "producer.id.expiration.ms",
         int(1),
-        "86400000",
+        "2147483647",
         "How long an idle producer is remembered, to know its duplicates.",
-    ),
+    )
+    .pinned("forgetting idle producers is not built yet"),
     key(
         "socket.request.max.bytes",
         int(1),
