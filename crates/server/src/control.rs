@@ -21,6 +21,9 @@ use crate::tasks::Tasks;
 
 /// A client that sends its request head more slowly than this is closed.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// Largest head of an HTTP/1.1 request, and what is read ahead of one. Pages here need no more, and
+/// every connection may take it.
+const REQUEST_HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most streams (calls) at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 128;
 /// Largest list of headers of one call, in bytes.
@@ -104,7 +107,8 @@ fn serve(connection: HttpConnection, doors: HttpDoors, graceful: &GracefulShutdo
         HttpVersion::One => {
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new())
-                .header_read_timeout(HEADER_DEADLINE);
+                .header_read_timeout(HEADER_DEADLINE)
+                .max_buf_size(REQUEST_HEAD_BYTES_MAX);
             let serving = graceful.watch(http.serve_connection(stream, service));
             tasks.spawn("http1", async move {
                 let _counted = broker.counters().connections.hold();

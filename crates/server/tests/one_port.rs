@@ -128,6 +128,26 @@ fn kafka_http_1_and_http_2_share_the_port() {
 }
 
 #[test]
+fn a_request_head_has_a_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = Served::start(directory.path());
+    for (value_bytes, is_served) in [(16 << 10, true), (64 << 10, false)] {
+        let mut http = served.connect();
+        let value = "v".repeat(value_bytes);
+        let head = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\na: ";
+        // It may be refused before all of it is sent, and the refusal lost with the reset.
+        let _ = http.write_all(format!("{head}{value}\r\n\r\n").as_bytes());
+        let answer = read_to_end(http);
+        assert_eq!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            is_served,
+            "{value_bytes}"
+        );
+    }
+    served.stop().unwrap();
+}
+
+#[test]
 fn tls_gets_an_alert_and_noise_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let served = Served::start(directory.path());
