@@ -1,5 +1,5 @@
 //! Connections that begin and then say nothing: silent ones, first bytes only, frames that claim
-//! 99 MiB and bring ten bytes, headers that never end.
+//! 99 MiB and bring ten bytes or a hundred thousand, headers that never end.
 //!
 //! All are open at once. The broker must end each by its own deadlines, and memory must not follow
 //! what they claim.
@@ -60,13 +60,15 @@ pub(super) fn run(address: SocketAddr, count: usize, chance: &mut Chance) -> Rep
 }
 
 fn beginning(chance: &mut Chance) -> Vec<u8> {
-    // Between the answers of hyper for a head that never ends and the first bytes of a Kafka frame.
-    match chance.below(8) {
+    const CLAIM: i32 = 99 << 20;
+    match chance.below(9) {
         0 => Vec::new(),
         1 => vec![0],
         2 => vec![0, 0],
         3 => vec![0, 0, 1],
-        4 => [&(99_i32 << 20).to_be_bytes()[..], &[0; 10]].concat(),
+        4 => [&CLAIM.to_be_bytes()[..], &[0; 10]].concat(),
+        // More than is read ahead of a request: nobody else may wait for what never comes.
+        7 => [&CLAIM.to_be_bytes()[..], &[0; 100_000]].concat(),
         5 => b"PRI".to_vec(),
         6 => b"GET / HTTP/1.1\r\nA: ".to_vec(),
         _ => b"\x16\x03\x01".to_vec(),
