@@ -50,22 +50,4 @@ fn listening_inodes(table: &str, port: u16) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    //! The owner of a port that this test itself holds.
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn names_this_process() {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let owner = super::port_owner(listener.local_addr().unwrap().port()).unwrap();
-        assert!(owner.contains(&std::process::id().to_string()), "{owner}");
-    }
-
-    #[test]
-    fn a_free_port_has_no_owner() {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        assert_eq!(super::port_owner(port), None);
-    }
-}
+mod tests;
