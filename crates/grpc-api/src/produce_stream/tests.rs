@@ -329,6 +329,30 @@ async fn lost_durability_ends_the_stream_after_what_was_durable() {
 }
 
 #[tokio::test]
+async fn nothing_is_answered_behind_a_record_that_was_lost() {
+    let case = Case::new(Harness::on(MemoryStore::with_manual_commit())).await;
+    let lost = create(&case.broker, "lost", 1, &[]).await;
+    let (requests, mut answers) = case.fed();
+    let to_lost = ProduceRequest {
+        topic: "lost".into(),
+        ..request(b"a")
+    };
+    requests.send(to_lost).await.expect("read");
+    assert!(poll_immediate(answers.next()).await.is_none());
+    requests.send(request(b"b")).await.expect("read");
+    assert!(poll_immediate(answers.next()).await.is_none());
+    case.broker.delete_topic(&lost).await.expect("deleted");
+    case.harness.store.commit_all();
+    drop(requests);
+    let (offsets, end) = all(answers).await;
+    assert!(
+        offsets.is_empty(),
+        "the second was durable, the first was not"
+    );
+    assert_eq!(end.expect("lost").code(), Code::NotFound);
+}
+
+#[tokio::test]
 async fn the_stop_ends_the_stream_after_what_was_taken_in() {
     let case = Case::new(Harness::on(MemoryStore::with_manual_commit())).await;
     let (requests, mut answers) = case.fed();
