@@ -57,18 +57,20 @@ impl Start<'_> {
                 tracing::warn!("{}: {what}", Label::P);
             }
         }
-        if !self.state.exists {
-            tracing::info!(
-                "{}: there is no watermark journal, logs are read in full",
-                Label::Q
-            );
-        }
     }
 
     pub(super) fn recover_all(
         &mut self,
         found: Vec<FoundTopic>,
     ) -> Result<Vec<Recovered>, OpenDiskError> {
+        // A new directory has neither, and nothing to say.
+        if !self.state.exists && !found.is_empty() {
+            self.report.count(Label::Q);
+            tracing::warn!(
+                "{}: there is no watermark journal, logs are read in full",
+                Label::Q
+            );
+        }
         found
             .into_iter()
             .map(|topic| self.recover_topic(topic))

@@ -161,6 +161,14 @@ fn cases() -> Vec<Case> {
             Label::M,
         ),
         case(
+            "junk in two segments, on the same boot",
+            vec![(0, torn(0..4)), (4, vec![0xA5; 300])],
+            known(2, 0, 2 * size),
+            true,
+            (3, 0),
+            Label::C,
+        ),
+        case(
             "an empty directory",
             vec![],
             known(0, 0, 0),

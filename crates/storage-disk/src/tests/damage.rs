@@ -147,7 +147,7 @@ fn an_index_in_any_state_costs_nothing_but_a_walk() {
         ("garbage", vec![0xA5; 4096]),
     ];
     for (what, bytes) in states {
-        for clean in [false, true] {
+        for (clean, both) in [(false, false), (true, false), (false, true), (true, true)] {
             let vfs = original.fork();
             if clean {
                 start(&vfs, Durability::Fsync)
@@ -156,7 +156,9 @@ fn an_index_in_any_state_costs_nothing_but_a_walk() {
                     .expect("a clean end");
             }
             set(&vfs, &index_file, &bytes);
-            set(&vfs, &time_file, &bytes);
+            if both {
+                set(&vfs, &time_file, &bytes);
+            }
             let life = start(&vfs, Durability::Fsync);
             let log = life.open(&plain_topic(), 0);
             for from in 0..BATCHES {
@@ -492,6 +494,43 @@ fn a_time_index_that_lost_entries_misleads_nobody() {
             assert_eq!(offset, Some(Offset::new(expected)), "{what}: {wanted_ms}");
         }
     }
+}
+
+#[test]
+fn after_a_power_cut_no_index_past_the_watermark_is_believed() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let topic = topic("events", 7, 1, 1600);
+    let log = life.create(&topic);
+    let timed = |timestamp_ms| {
+        let mut builder = records::BatchBuilder::new(records::Codec::None);
+        builder
+            .append(timestamp_ms, None, Some(&[1; 80]), &[])
+            .expect("a record");
+        builder.build().expect("a batch")
+    };
+    for timestamp_ms in [5, 6, 7, 8, 900, 10, 11, 12] {
+        place(&*log, timed(timestamp_ms));
+    }
+    life.sync();
+    // The journal's word and the indexes so far, which are not synced while the segment grows.
+    life.maintain();
+    for timestamp_ms in [13, 14, 15, 16] {
+        place(&*log, timed(timestamp_ms));
+    }
+    assert_eq!(log.footprint().segments, 2, "it rolled");
+    life.sync();
+    drop((log, life));
+    vfs.power_cut_with(&vfs::CutPolicy::KeepAll);
+    let times = bytes_of(&vfs, &file(0, "timeindex"));
+    assert!(times.len() >= 24, "there are entries");
+    set(&vfs, &file(0, "timeindex"), &times[..12]);
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.open(&topic, 0);
+    let isolation = storage::Isolation::ReadUncommitted;
+    let largest = now(log.offset_at(storage::TimeQuery::Largest, isolation));
+    let offset = largest.expect("found").map(|found| found.offset);
+    assert_eq!(offset, Some(Offset::new(4)));
 }
 
 #[test]
