@@ -9,30 +9,29 @@ use std::path::Path;
 use storage::LeaderEpochs;
 use vfs::Vfs;
 
+use crate::names;
 use crate::paths::EPOCH_FILE;
 
 /// More than any number of starts of a broker.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What the file holds; `None` if it is not there or not good.
-pub(crate) fn read(vfs: &dyn Vfs, directory: &Path) -> io::Result<Option<LeaderEpochs>> {
+/// What the file holds; `None` if it is not there, not good or not readable: the headers of the
+/// log tell the same.
+pub(crate) fn read(vfs: &dyn Vfs, directory: &Path) -> Option<LeaderEpochs> {
     let path = directory.join(EPOCH_FILE);
-    let bytes = match vfs::read_whole(vfs, &path, FILE_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    let read = match vfs::read_whole(vfs, &path, FILE_BYTES_MAX) {
+        Ok(bytes) => LeaderEpochs::decode(&String::from_utf8_lossy(&bytes))
+            .map_err(|error| error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => Err(error.to_string()),
     };
-    let text = String::from_utf8_lossy(&bytes);
-    match LeaderEpochs::decode(&text) {
-        Ok(epochs) => Ok(Some(epochs)),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "the history of epochs is read anew");
-            Ok(None)
-        }
-    }
+    read.inspect_err(|error| {
+        tracing::warn!(path = %path.display(), error, "the history of epochs is read anew");
+    })
+    .ok()
 }
 
 /// Puts the history into the directory of a partition, durably.
 pub(crate) fn write(vfs: &dyn Vfs, directory: &Path, text: &str) -> io::Result<()> {
-    vfs::replace_durable(vfs, &directory.join(EPOCH_FILE), text.as_bytes())
+    names::replace(vfs, &directory.join(EPOCH_FILE), text.as_bytes())
 }

@@ -30,6 +30,7 @@ mod listing;
 mod log;
 mod maintenance;
 pub mod metadata;
+mod names;
 pub mod offline;
 mod open;
 mod options;

@@ -28,8 +28,8 @@ use parking_lot::{Mutex, RwLock};
 use records::{CheckedBatch, Offset};
 use storage::{
     AppendTicket, BoxFuture, BytesPermit, Ends, EpochEnd, Fence, Footprint, Isolation, Log,
-    LogConfig, OffsetAt, Progress, ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery,
-    TopicId, TopicName, WaitList, Waiter,
+    LogConfig, OffsetAt, PartitionId, Progress, ReadError, ReadLimit, ReadSlice, StorageFailure,
+    TimeQuery, TopicId, TopicName, WaitList, Waiter,
 };
 use tokio::sync::oneshot;
 
@@ -64,6 +64,8 @@ pub(crate) struct DiskLog {
     log_end: AtomicI64,
     progress: Arc<Progress>,
     waiters: WaitList,
+    /// Held while files are written by their paths without the lock of `state`, and before it.
+    names: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -101,6 +103,7 @@ impl DiskLog {
             log_end: AtomicI64::new(end.offset.get()),
             progress: Progress::new(end.offset),
             waiters: WaitList::default(),
+            names: Mutex::default(),
             state: Mutex::new(State::new(place)),
         })
     }
@@ -110,12 +113,12 @@ impl DiskLog {
         crate::paths::partition_dir(&self.topic.directory, self.partition)
     }
 
-    pub(crate) fn partition(&self) -> u32 {
-        self.partition
-    }
-
-    pub(crate) fn topic_id(&self) -> TopicId {
-        self.topic.id
+    /// Which partition it holds.
+    pub(crate) fn id(&self) -> PartitionId {
+        PartitionId {
+            topic: self.topic.id,
+            partition: self.partition,
+        }
     }
 
     fn config(&self) -> LogConfig {
@@ -158,12 +161,24 @@ impl DiskLog {
 
     /// The first step of a removal: from here on no file is opened by its path.
     pub(crate) fn begin_removal(&self) {
-        self.state.lock().condition = Condition::Removing;
+        // An upkeep under way writes by path too: it ends first, and none begins later.
+        let _names = self.names.lock();
+        let condition = &mut self.state.lock().condition;
+        let failure = match condition {
+            Condition::Offline(failure) => Some(failure.clone()),
+            _ => None,
+        };
+        *condition = Condition::Removing(failure);
     }
 
-    /// The files could not be moved: the log serves again.
+    /// The files could not be moved: the log is as it was before.
     pub(crate) fn cancel_removal(&self) {
-        self.state.lock().condition = Condition::Serving;
+        let condition = &mut self.state.lock().condition;
+        if let Condition::Removing(failure) = condition {
+            *condition = failure
+                .take()
+                .map_or(Condition::Serving, Condition::Offline);
+        }
     }
 
     /// The files are out of the way.
@@ -176,6 +191,8 @@ impl DiskLog {
         }
         self.context.files.forget(self.number);
         self.fail(&failure);
+        // The journal lets go of it there.
+        self.context.upkeep.submit(self.me());
     }
 
     fn removed(&self) -> StorageFailure {
@@ -185,7 +202,7 @@ impl DiskLog {
     pub(crate) fn is_removed(&self) -> bool {
         matches!(
             self.state.lock().condition,
-            Condition::Removing | Condition::Removed(_)
+            Condition::Removing(_) | Condition::Removed(_)
         )
     }
 

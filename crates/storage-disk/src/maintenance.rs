@@ -4,6 +4,7 @@
 //! It sleeps while nothing happens: no log has a timer. The journal is written after what a
 //! recovery from it needs, and never before the data it speaks of was synced.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,6 +122,14 @@ fn work(context: &Context, journal: &Mutex<Journal>, logs: Vec<Arc<DiskLog>>, tr
                 .map(|place| watermark(context, log, place))
         })
         .collect();
+    let removed: BTreeSet<PartitionId> = logs
+        .iter()
+        .filter(|log| log.is_removed())
+        .map(|log| log.id())
+        .collect();
+    if !removed.is_empty() {
+        journal.lock().retain(|id| !removed.contains(&id));
+    }
     if !places.is_empty() {
         write_journal(context, journal, &places);
     }
@@ -147,10 +156,7 @@ pub(crate) fn watermark(context: &Context, log: &DiskLog, place: Place) -> Water
         "a log starts at {log_start}, before its end"
     );
     Watermark {
-        partition: PartitionId {
-            topic: log.topic_id(),
-            partition: log.partition(),
-        },
+        partition: log.id(),
         leader_epoch: context.leader_epoch,
         durable_end: end.offset,
         log_start,

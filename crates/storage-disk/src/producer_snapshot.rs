@@ -12,6 +12,7 @@ use records::checksum::crc32c;
 use storage::{ProducedBatch, ProducerEntry, ProducerTable};
 use vfs::Vfs;
 
+use crate::names;
 use crate::paths::SegmentFile;
 
 /// How many are kept.
@@ -156,7 +157,7 @@ pub(crate) fn write(
     offset: Offset,
     bytes: &[u8],
 ) -> io::Result<()> {
-    vfs::replace_durable(vfs, &SegmentFile::Snapshot.path(directory, offset), bytes)?;
+    names::replace(vfs, &SegmentFile::Snapshot.path(directory, offset), bytes)?;
     let Some(listing) = crate::listing::list(vfs, directory)? else {
         return Ok(());
     };

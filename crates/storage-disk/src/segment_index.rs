@@ -14,7 +14,7 @@ use crate::index::{self, IndexEntry, OffsetIndex};
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::time_index::{self, TimeEntry, TimeIndex};
-use crate::walk::{Step, Walk, resync};
+use crate::walk::{EpochRange, Step, Walk, resync};
 use crate::window::{Access, Fault};
 
 /// An index larger than this is not ours: a segment of 2 GiB at one entry a batch has fewer.
@@ -39,6 +39,8 @@ pub(crate) struct IndexSource<'a> {
     pub(crate) directory: &'a Path,
     pub(crate) base: Offset,
     pub(crate) interval_bytes: u32,
+    /// As readers use it: what they do not take for a batch gets no entry.
+    pub(crate) epochs: EpochRange,
 }
 
 impl SegmentIndex {
@@ -224,7 +226,8 @@ impl SegmentIndex {
             Some(last) => (last.position, None),
             None => (Position::ZERO, Some(self.base)),
         };
-        let mut walk = Walk::headers(log, access, (start, log_end), expected);
+        let mut walk =
+            Walk::headers(log, access, (start, log_end), expected).with_epochs(source.epochs);
         if let Some(last) = self.offsets.last() {
             let right = self.base.plus(i64::from(last.relative_last));
             match walk.step()? {

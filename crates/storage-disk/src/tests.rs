@@ -6,4 +6,5 @@ mod damage;
 mod faults;
 mod formats;
 mod harness;
+mod hostile;
 mod promises;

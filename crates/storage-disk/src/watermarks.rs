@@ -62,6 +62,8 @@ pub struct Journal {
     generations: Vec<u32>,
     next_generation: u32,
     watermarks: BTreeMap<PartitionId, Watermark>,
+    /// Once this process is open: every later file says it too, because the first one goes.
+    boot_id: Option<[u8; BOOT_ID_BYTES]>,
     roll_bytes_min: u64,
     failure: Option<StorageFailure>,
 }
@@ -92,6 +94,7 @@ impl Journal {
             writer: None,
             generations,
             watermarks: state.watermarks.clone(),
+            boot_id: None,
             roll_bytes_min: ROLL_BYTES_MIN,
             failure: None,
         };
@@ -100,7 +103,9 @@ impl Journal {
 
     /// Revokes a clean mark: before the first append of this process.
     pub fn mark_open(&mut self, boot_id: [u8; BOOT_ID_BYTES]) -> Result<(), WriteError> {
-        self.write(|journal| journal.append_and_sync(OPEN, 0, &boot_id))
+        self.write(|journal| journal.append_and_sync(OPEN, 0, &boot_id))?;
+        self.boot_id = Some(boot_id);
+        Ok(())
     }
 
     /// Writes what became durable since the last call.
@@ -139,6 +144,12 @@ impl Journal {
     /// Lets go of partitions that are no more: the next rewrite leaves them out.
     pub fn retain(&mut self, mut keep: impl FnMut(PartitionId) -> bool) {
         self.watermarks.retain(|partition, _| keep(*partition));
+    }
+
+    /// How many partitions it speaks of.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.watermarks.len()
     }
 
     /// Runs a write; after one that failed there are no more.
@@ -206,6 +217,11 @@ impl Journal {
     fn begin(&self, path: &Path, generation: u32) -> Result<FrameWriter, WriteError> {
         let mut writer = FrameWriter::create(&*self.vfs, path, generation)
             .map_err(|error| WriteError::sort("create", path, &error))?;
+        if let Some(boot_id) = &self.boot_id {
+            writer.append(OPEN, 0, boot_id)?;
+            // So that a power cut tears the end of a file only.
+            writer.sync()?;
+        }
         let known: Vec<&Watermark> = self.watermarks.values().collect();
         for chunk in known.chunks(FRAME_ENTRIES_MAX) {
             let body = encode_all(chunk.iter().copied());
@@ -253,6 +269,12 @@ fn read_file(vfs: &dyn Vfs, path: &Path, generation: u32, state: &mut JournalSta
 }
 
 impl JournalState {
+    /// Whether a partition that it does not name was never named. Every process says when it
+    /// begins, so a journal in which none did has lost frames at its end too.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.boot_id.is_some() && self.bad_frames == 0
+    }
+
     /// Takes the good entries of a body; whether all are.
     fn take_entries(&mut self, body: &[u8], count: u32) -> bool {
         let bad_before = self.bad_frames;

@@ -57,10 +57,16 @@ pub fn read_whole(vfs: &dyn Vfs, path: &Path, limit_bytes: u64) -> io::Result<Ve
 
 /// Puts `bytes` at `path`: after a power cut it holds either all of them or what it held before.
 pub fn replace_durable(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(vfs, path, bytes)?;
+    vfs.sync_dir(parent_of(path))
+}
+
+/// As [`replace_durable`], but which of the two it is after a power cut is open until the
+/// directory is synced: for a caller to whom that sync's error means more than the others.
+pub fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_path(path);
-    let replaced = write_temporary(vfs, &temporary, bytes)
-        .and_then(|()| vfs.rename(&temporary, path))
-        .and_then(|()| vfs.sync_dir(parent_of(path)));
+    let replaced =
+        write_temporary(vfs, &temporary, bytes).and_then(|()| vfs.rename(&temporary, path));
     if replaced.is_err() {
         // Gives a full disk its space back. The first error is the one that counts.
         let _ = vfs.remove_file(&temporary);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use durable::{
     create_dir_durable, create_dirs, read_exact_at, read_whole, remove_durable, rename_durable,
-    replace_durable, write_all_at,
+    replace, replace_durable, write_all_at,
 };
 pub use os::RealVfs;
 pub use sim::{

@@ -162,6 +162,7 @@ impl DiskLog {
             directory,
             base,
             interval_bytes,
+            epochs: self.epochs(),
         }
     }
 
@@ -188,7 +189,7 @@ impl DiskLog {
     }
 
     fn load_epochs(&self, loaded: &Loaded) -> Result<LeaderEpochs, Fault> {
-        if let Some(epochs) = epoch_file::read(&*self.context.vfs, &self.directory())? {
+        if let Some(epochs) = epoch_file::read(&*self.context.vfs, &self.directory()) {
             return Ok(epochs);
         }
         let mut epochs = LeaderEpochs::new();
@@ -250,14 +251,18 @@ impl DiskLog {
         access: Access,
         (base, limit): (Offset, Position),
     ) -> SegmentReader<'a> {
-        let epochs = EpochRange::up_to(self.context.leader_epoch);
         SegmentReader {
             file,
             access,
             base,
             limit,
-            epochs,
+            epochs: self.epochs(),
         }
+    }
+
+    /// No batch is of a later epoch than this process.
+    fn epochs(&self) -> EpochRange {
+        EpochRange::up_to(self.context.leader_epoch)
     }
 
     /// Reads the headers of all batches that end after `from`, damaged ones left out.

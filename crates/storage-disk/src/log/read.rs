@@ -18,7 +18,7 @@ use crate::files::FileKey;
 use crate::position::Position;
 use crate::segment::Verified;
 use crate::segment_index::SegmentIndex;
-use crate::walk::{Found, Step, Walk};
+use crate::walk::{Found, Step};
 use crate::window::{Access, Fault, fill};
 
 /// Up to this size a copy costs less than a `sendfile` (docs/measurements.md).
@@ -206,8 +206,16 @@ impl DiskLog {
             base: plan.base,
         };
         self.context.indexes.insert(key, Arc::clone(&index));
-        if let Some(loaded) = &mut self.state.lock().loaded {
-            loaded.unwritten.push(Arc::clone(&index));
+        let needs_upkeep = {
+            let mut state = self.state.lock();
+            state.loaded.as_mut().is_some_and(|loaded| {
+                loaded.unwritten.retain(|held| held.base() != plan.base);
+                loaded.unwritten.push(Arc::clone(&index));
+                !std::mem::replace(&mut loaded.in_upkeep, true)
+            })
+        };
+        if needs_upkeep {
+            self.context.upkeep.submit(self.me());
         }
         Ok(Lookup::Sealed(index))
     }
@@ -222,7 +230,7 @@ impl DiskLog {
     ) -> Result<Option<Found>, Fault> {
         if let Some(position) = plan.cursor {
             let range = (position, plan.limit);
-            let mut walk = Walk::headers(reader.file, reader.access, range, Some(from));
+            let mut walk = reader.headers(range, Some(from));
             if let Step::Batch(found) = walk.step()? {
                 return Ok(Some(found));
             }

@@ -100,7 +100,12 @@ impl SegmentReader<'_> {
         }
     }
 
-    fn headers(&self, range: (Position, Position), expected: Option<Offset>) -> Walk<'_> {
+    /// A walk over headers, as all reads walk: what one of them takes for a batch, all do.
+    pub(super) fn headers(
+        &self,
+        range: (Position, Position),
+        expected: Option<Offset>,
+    ) -> Walk<'_> {
         Walk::headers(self.file, self.access, range, expected).with_epochs(self.epochs)
     }
 

@@ -13,7 +13,7 @@ use super::DiskLog;
 use super::state::{Condition, Loaded, Mark, Place};
 use crate::error::is_no_space;
 use crate::segment_index::{PendingIndex, SegmentIndex};
-use crate::{epoch_file, producer_snapshot};
+use crate::{epoch_file, names, producer_snapshot};
 
 /// A producer snapshot is due when this much was appended since the last.
 const SNAPSHOT_BYTES: usize = 8 * 1024 * 1024;
@@ -89,6 +89,12 @@ impl DiskLog {
     /// Puts the bytes of a log to the disk that nobody waits for: indexes, snapshots, epochs. Says
     /// up to where a recovery may begin to read, if all that it then needs is there.
     pub(crate) fn run_upkeep(&self, closing: bool) -> Option<Place> {
+        // IMPORTANT: files are written by path below. A removal waits for that, and after it the
+        // directory may be another topic's.
+        let _names = self.names.lock();
+        if self.is_removed() {
+            return None;
+        }
         let (work, durable) = {
             let mut state = self.state.lock();
             let durable = state.durable;
@@ -108,8 +114,11 @@ impl DiskLog {
                 log_start: self.start(),
                 end: durable,
             }),
-            Err(error) if self.is_removed() => {
-                tracing::debug!(%error, "a topic was removed during its upkeep");
+            Err(error) if names::is_failed_sync(&error) => {
+                // IMPORTANT: the name of a new segment may have been lost with it, and the next
+                // sync of the directory would not say so.
+                let failure = self.failure("names may be lost", &error);
+                self.context.health.fail(&failure);
                 None
             }
             Err(error) => {
@@ -171,6 +180,16 @@ impl DiskLog {
             state.loaded.is_some()
         };
         !is_loaded || self.run_upkeep(true).is_some()
+    }
+
+    /// How many indexes wait to be written.
+    #[cfg(test)]
+    pub(crate) fn unwritten_indexes(&self) -> usize {
+        let state = self.state.lock();
+        state
+            .loaded
+            .as_ref()
+            .map_or(0, |loaded| loaded.unwritten.len())
     }
 
     /// Where the log is durable, for the clean mark.

@@ -35,8 +35,9 @@ pub(super) enum Condition {
     Serving,
     /// Reads go on; appends are refused until the next start.
     Offline(StorageFailure),
-    /// The files are being moved away.
-    Removing,
+    /// The files are being moved away. If that fails, the log is again as it was: offline with
+    /// this failure, or serving.
+    Removing(Option<StorageFailure>),
     Removed(StorageFailure),
 }
 
@@ -151,7 +152,7 @@ impl State {
     pub(super) fn serves(&self) -> Result<(), StorageFailure> {
         match &self.condition {
             Condition::Serving | Condition::Offline(_) => Ok(()),
-            Condition::Removing => Err(StorageFailure::new("the topic is being removed")),
+            Condition::Removing(_) => Err(StorageFailure::new("the topic is being removed")),
             Condition::Removed(failure) => Err(failure.clone()),
         }
     }

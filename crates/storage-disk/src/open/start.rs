@@ -143,8 +143,9 @@ impl Start<'_> {
                 epoch: known.leader_epoch,
             },
             // A clean journal names every partition: this one came from elsewhere.
-            None if !self.state.exists || self.state.is_clean || unlabelled => Floor::Unknown,
-            None => start_floor(),
+            None if self.state.is_clean || unlabelled => Floor::Unknown,
+            None if self.state.is_whole() => start_floor(),
+            None => Floor::Unknown,
         };
         let circumstances = Circumstances {
             floor,

@@ -99,7 +99,7 @@ impl Recovery<'_> {
     /// Brings the history of epochs up to what was found. Without a file it is read from the log
     /// when it is needed.
     pub(super) fn save_epochs(&self, scanned: &Scanned, end: Offset) -> Result<(), Fault> {
-        let Some(mut epochs) = epoch_file::read(self.vfs, self.directory)? else {
+        let Some(mut epochs) = epoch_file::read(self.vfs, self.directory) else {
             return Ok(());
         };
         let before = epochs.clone();

@@ -1,0 +1,40 @@
+//! Putting a small file beside a log's segments, and telling a failed sync of their directory from
+//! every other error: the disk reports it once, and the names of segments are lost with it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use vfs::Vfs;
+
+/// A sync of a directory failed: what had been made or renamed in it may be gone after a power cut.
+#[derive(Debug)]
+struct FailedSync(io::Error);
+
+impl fmt::Display for FailedSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a sync of the directory failed: {}", self.0)
+    }
+}
+
+impl Error for FailedSync {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Whether durability is lost by it, whatever its kind.
+pub(crate) fn is_failed_sync(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<FailedSync>())
+}
+
+/// Puts `bytes` at `path`, durably. See [`is_failed_sync`].
+pub(crate) fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    vfs::replace(vfs, path, bytes)?;
+    let directory = path.parent().unwrap_or(path);
+    vfs.sync_dir(directory)
+        .map_err(|error| io::Error::new(error.kind(), FailedSync(error)))
+}
