@@ -105,3 +105,67 @@ fn damage_is_an_error_and_not_a_panic() {
         assert_eq!(unreadable.from, Offset::new(4));
     }
 }
+
+mod files {
+    use std::io::ErrorKind;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use vfs::{DiskError, Fault, OpenMode, Operation, SimVfs, Vfs};
+
+    use super::*;
+
+    const SIZE_BYTES: usize = 300 * 1024;
+
+    /// A chunk of a file whose bytes count up, from byte 7 on.
+    fn chunk_of(vfs: &SimVfs) -> Chunk {
+        let file = vfs
+            .open(Path::new("segment"), OpenMode::CreateNew)
+            .expect("it is new");
+        let bytes: Vec<u8> = (0..=250).cycle().take(SIZE_BYTES).collect();
+        vfs::write_all_at(&*file, &bytes, 0).expect("there is room");
+        Chunk::File {
+            file: Arc::clone(&file),
+            at: 7,
+            size_bytes: SIZE_BYTES - 7,
+        }
+    }
+
+    fn expected() -> Vec<u8> {
+        (0..=250).cycle().take(SIZE_BYTES).skip(7).collect()
+    }
+
+    #[tokio::test]
+    async fn a_range_of_a_file_is_loaded_from_memory_or_from_the_disk() {
+        for is_cold in [false, true] {
+            let vfs = SimVfs::new();
+            let chunk = chunk_of(&vfs);
+            vfs.set_cold(is_cold);
+            assert_eq!(load(chunk).await.expect("readable"), expected());
+        }
+    }
+
+    #[tokio::test]
+    async fn short_reads_are_gone_on_with() {
+        let vfs = SimVfs::new();
+        let chunk = chunk_of(&vfs);
+        vfs.inject(Fault::short(Operation::Read, 1000).nth_and_later(1));
+        assert_eq!(load(chunk).await.expect("readable"), expected());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_early_or_fails_is_an_error() {
+        let vfs = SimVfs::new();
+        let chunk = chunk_of(&vfs);
+        if let Chunk::File { file, .. } = &chunk {
+            file.set_size(1000).expect("it shrinks");
+        }
+        let error = load(chunk).await.expect_err("too short");
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        let vfs = SimVfs::new();
+        let failing = chunk_of(&vfs);
+        vfs.set_cold(true);
+        vfs.inject(Fault::fail(Operation::Read, DiskError::Io).nth_and_later(1));
+        load(failing).await.expect_err("the disk fails");
+    }
+}
