@@ -40,6 +40,12 @@ const IN_FLIGHT_MAX: usize = 256;
 /// The buffer of a connection that has something to read, and what is read ahead of a request
 /// that is still being answered.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// A frame that is coming in has its share of the budget in steps of this size at most.
+const SHARE_STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A frame above this is large; see [`LARGE_FRAMES_BUDGET_BYTES`].
+const LARGE_FRAME_BYTES: usize = 2 * 1024 * 1024;
+/// What the large frames of all connections may hold together while they come in.
+pub(crate) const LARGE_FRAMES_BUDGET_BYTES: usize = 192 * 1024 * 1024;
 /// With less room than this in the buffer it grows before the next read.
 const SPARE_BYTES_MIN: usize = 4 * 1024;
 
@@ -84,7 +90,7 @@ pub async fn serve(
         stream,
         context,
         buffer: first,
-        share: Share::None,
+        share: Share::default(),
         pace: None,
         closed_at: None,
         in_flight: FuturesOrdered::new(),
@@ -111,11 +117,23 @@ enum Event {
     Stop,
 }
 
-/// The share of the byte budget for the frame at the front of the buffer.
-enum Share {
-    None,
-    Waiting(BoxFuture<'static, BytesPermit>),
-    Held(BytesPermit),
+/// The share of a byte budget for the frame at the front of the buffer.
+#[derive(Default)]
+struct Share {
+    permit: Option<BytesPermit>,
+    held_bytes: usize,
+    /// More that is waited for, and how much.
+    waiting: Option<(usize, BoxFuture<'static, BytesPermit>)>,
+}
+
+impl Share {
+    fn grant(&mut self, size_bytes: usize, permit: BytesPermit) {
+        self.held_bytes += size_bytes;
+        match &mut self.permit {
+            Some(held) => held.absorb(permit),
+            None => self.permit = Some(permit),
+        }
+    }
 }
 
 /// How fast a frame comes in.
@@ -173,7 +191,7 @@ impl Connection {
         if self.is_stopping() {
             return Some(End::Stopping);
         }
-        let waits_for_share = matches!(self.share, Share::Waiting(_));
+        let waits_for_share = self.share.waiting.is_some();
         (self.closed_at.is_some() && !waits_for_share).then_some(End::Closed)
     }
 
@@ -201,45 +219,58 @@ impl Connection {
         };
         let frame = self.buffer.get(PREFIX_BYTES..PREFIX_BYTES + length);
         let next_overlaps = frame.map(overlaps);
-        match next_overlaps {
-            Some(overlaps) => {
-                let may_follow = overlaps && self.in_flight.len() < IN_FLIGHT_MAX;
-                if !self.in_flight.is_empty() && !may_follow {
-                    return Ok(false);
-                }
-            }
-            // A length is a mere claim until a good part of the frame has come.
-            None if self.buffer.len() < READ_BUFFER_BYTES => return Ok(false),
-            None => {}
+        if next_overlaps.is_some_and(|overlaps| !self.may_follow(overlaps)) {
+            return Ok(false);
         }
-        self.ask_for_share(length);
-        let (Some(overlaps), Share::Held(_)) = (next_overlaps, &self.share) else {
+        // A length is a mere claim: of a frame that is not whole, what has come counts and one
+        // step more, and nothing before a good part of it has come.
+        let buffered_bytes = self.buffer.len();
+        let step_bytes = buffered_bytes.saturating_mul(3).min(SHARE_STEP_BYTES_MAX);
+        let needed_bytes = match next_overlaps {
+            Some(_) => length,
+            None if buffered_bytes < READ_BUFFER_BYTES.max(self.share.held_bytes) => 0,
+            None => length.min(buffered_bytes + step_bytes),
+        };
+        self.ask_for_share(length, needed_bytes);
+        let Some(overlaps) = next_overlaps.filter(|_| self.share.waiting.is_none()) else {
             return Ok(false);
         };
-        let Share::Held(permit) = std::mem::replace(&mut self.share, Share::None) else {
-            return Ok(false);
-        };
+        let permit = std::mem::take(&mut self.share).permit;
         self.buffer.advance(PREFIX_BYTES);
         let frame = self.buffer.split_to(length);
         self.pace = None;
         self.exclusive = !overlaps;
+        let permit = permit.unwrap_or_else(BytesPermit::free);
         let answer = dispatch(&mut self.context, frame, permit)?;
         self.in_flight.push_back(answer);
         Ok(true)
     }
 
-    fn ask_for_share(&mut self, size_bytes: usize) {
-        if !matches!(self.share, Share::None) {
+    /// Whether a request may begin beside what is in flight.
+    fn may_follow(&self, overlaps: bool) -> bool {
+        self.in_flight.is_empty() || (overlaps && self.in_flight.len() < IN_FLIGHT_MAX)
+    }
+
+    /// Asks for what is missing to `needed_bytes` of a frame of `length` bytes. Large frames have a
+    /// budget of their own, so that nobody who sends them slowly keeps the others waiting.
+    fn ask_for_share(&mut self, length: usize, needed_bytes: usize) {
+        let missing_bytes = needed_bytes.saturating_sub(self.share.held_bytes);
+        if missing_bytes == 0 || self.share.waiting.is_some() {
             return;
         }
-        let budget = self.context.broker().budget();
-        self.share = match budget.take(size_bytes).now_or_never() {
-            Some(permit) => Share::Held(permit),
+        let budget = if length > LARGE_FRAME_BYTES {
+            &self.context.api.large_frames
+        } else {
+            self.context.broker().budget()
+        };
+        match budget.take(missing_bytes).now_or_never() {
+            Some(permit) => self.share.grant(missing_bytes, permit),
             None => {
                 let budget = budget.clone();
-                Share::Waiting(Box::pin(async move { budget.take(size_bytes).await }))
+                let granted = Box::pin(async move { budget.take(missing_bytes).await });
+                self.share.waiting = Some((missing_bytes, granted));
             }
-        };
+        }
     }
 
     /// Takes the answers that are ready, without waiting for any.
@@ -273,10 +304,12 @@ impl Connection {
     /// Whether more may be read: always the frame that has its share, and a little ahead of it, so
     /// that a peer that goes away is noticed while its request waits.
     fn reads(&self) -> bool {
-        let frame_bytes = match (&self.share, peek_frame(&self.buffer, REQUEST_BYTES_MAX)) {
-            (Share::Waiting(_), _) => return false,
-            (Share::Held(_), Ok(Some(length))) => PREFIX_BYTES + length,
-            _ => 0,
+        if self.share.waiting.is_some() {
+            return false;
+        }
+        let frame_bytes = match peek_frame(&self.buffer, REQUEST_BYTES_MAX) {
+            Ok(Some(length)) => PREFIX_BYTES + length.min(self.share.held_bytes),
+            Ok(None) | Err(_) => 0,
         };
         let ended = self.ending.is_some() || self.closed_at.is_some() || self.is_stopping();
         !ended && self.buffer.len() < frame_bytes.max(READ_BUFFER_BYTES)
@@ -288,7 +321,8 @@ impl Connection {
         if let Some(closed_at) = self.closed_at {
             return (closed_at + LAST_ANSWERS_MAX, End::Closed);
         }
-        if reads && self.in_flight.is_empty() && !self.buffer.is_empty() {
+        let frame_goes_on = reads || self.share.waiting.is_some();
+        if frame_goes_on && self.in_flight.is_empty() && !self.buffer.is_empty() {
             let begun = Pace {
                 since: now,
                 buffered_bytes: self.buffer.len(),
@@ -312,11 +346,11 @@ impl Connection {
             stop,
             ..
         } = self;
-        let waits_for_share = matches!(share, Share::Waiting(_));
+        let waits_for_share = share.waiting.is_some();
         let granted = async {
-            match share {
-                Share::Waiting(granted) => granted.await,
-                Share::None | Share::Held(_) => std::future::pending().await,
+            match &mut share.waiting {
+                Some((_, granted)) => granted.await,
+                None => std::future::pending().await,
             }
         };
         // The time comes last: what has come in time counts, however late it is seen.
@@ -333,7 +367,11 @@ impl Connection {
         };
         match event {
             Event::Answer(Some(answer)) => self.take(answer),
-            Event::Share(permit) => self.share = Share::Held(permit),
+            Event::Share(permit) => {
+                let waited = self.share.waiting.take();
+                let size_bytes = waited.map_or(0, |(size_bytes, _)| size_bytes);
+                self.share.grant(size_bytes, permit);
+            }
             Event::Readable => self.read()?,
             Event::Answer(None) | Event::Stop => {}
         }
@@ -347,7 +385,8 @@ impl Connection {
                 Ok(Some(length)) => (length + PREFIX_BYTES).saturating_sub(self.buffer.len()),
                 Ok(None) | Err(_) => 0,
             };
-            let growth_bytes = missing_bytes.min(self.buffer.len().saturating_mul(3));
+            let shared_bytes = self.share.held_bytes.saturating_sub(self.buffer.len());
+            let growth_bytes = missing_bytes.min(shared_bytes);
             self.buffer.reserve(growth_bytes.max(READ_BUFFER_BYTES));
         }
         match self.stream.try_read_buf(&mut self.buffer) {

@@ -9,7 +9,7 @@ use kafka_wire::messages::create_partitions::{
 };
 
 use crate::Context;
-use crate::error::Coded;
+use crate::error::{Coded, error_message};
 
 pub(crate) async fn handle(
     context: Context,
@@ -35,7 +35,7 @@ pub(crate) async fn handle(
         results.push(CreatePartitionsTopicResult {
             name: topic.name.clone(),
             error_code: code.unwrap_or(ErrorCode::None).code(),
-            error_message: message.map(Into::into),
+            error_message: message.as_deref().map(error_message),
         });
     }
     CreatePartitionsResponse {

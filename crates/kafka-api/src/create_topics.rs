@@ -12,7 +12,7 @@ use kafka_wire::{ErrorCode, Uuid};
 
 use crate::Context;
 use crate::describe_configs::source_number;
-use crate::error::Coded;
+use crate::error::{Coded, error_message};
 
 /// "The broker's default", in counts.
 const DEFAULT_COUNT: i32 = -1;
@@ -99,7 +99,7 @@ fn failed(topic: &CreatableTopic, code: ErrorCode, message: &str) -> CreatableTo
     CreatableTopicResult {
         name: topic.name.clone(),
         error_code: code.code(),
-        error_message: Some(message.into()),
+        error_message: Some(error_message(message)),
         ..Default::default()
     }
 }

@@ -11,7 +11,7 @@ use kafka_wire::{ErrorCode, Uuid};
 use storage::TopicId;
 
 use crate::Context;
-use crate::error::Coded;
+use crate::error::{Coded, error_message};
 
 /// First version whose request names topics by name or id.
 const STATES_FROM: i16 = 6;
@@ -123,7 +123,7 @@ fn refused(asked: &DeleteTopicState, code: ErrorCode, message: String) -> Deleta
         name: asked.name.clone(),
         topic_id: asked.topic_id,
         error_code: code.code(),
-        error_message: Some(message.into()),
+        error_message: Some(error_message(&message)),
     }
 }
 
@@ -133,7 +133,7 @@ fn result(topic: &Topic, refusal: Option<Refusal>) -> DeletableTopicResult {
         name: Some(topic.name().as_str().into()),
         topic_id: Uuid(topic.id().0),
         error_code: code.unwrap_or(ErrorCode::None).code(),
-        error_message: message.map(Into::into),
+        error_message: message.as_deref().map(error_message),
     }
 }
 

@@ -12,6 +12,7 @@ use kafka_wire::{ErrorCode, WireString};
 use storage::TopicName;
 
 use crate::Context;
+use crate::error::error_message;
 
 /// Kafka's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
@@ -46,7 +47,7 @@ pub(crate) async fn handle(
         let configs = entries.into_iter().filter(wanted);
         results.push(DescribeConfigsResult {
             error_code: code.code(),
-            error_message: message.map(Into::into),
+            error_message: message.as_deref().map(error_message),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             configs: configs.map(|entry| describe(&request, entry)).collect(),

@@ -10,9 +10,24 @@ use broker::{
     AddPartitionsError, CreateTopicError, DeleteTopicError, EpochEndError, FetchError,
     FindOffsetError, InitProducerIdError, LeaderEpochError, PartitionError, ProduceError,
 };
-use kafka_wire::ErrorCode;
+use kafka_wire::{ErrorCode, WireString};
 use records::BatchError;
 use storage::AppendError;
+
+/// The longest text of an error. It repeats names that clients chose, and a string of the older
+/// versions ends at 32,767 bytes.
+const MESSAGE_BYTES_MAX: usize = 1000;
+
+/// The text of an error as it is sent, cut where it gets too long.
+pub(crate) fn error_message(text: &str) -> WireString {
+    let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
+    let (kept, cut) = text.split_at(end);
+    if cut.is_empty() {
+        kept.into()
+    } else {
+        format!("{kept}…").into()
+    }
+}
 
 /// An error of the broker as Kafka names it.
 pub(crate) trait Coded {

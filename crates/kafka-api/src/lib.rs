@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use broker::Broker;
 use fetch_session::Sessions;
+use storage::BytesBudget;
 
 pub use advertise::{Advertise, InvalidAdvertise};
 pub use connection::serve;
@@ -44,6 +45,8 @@ pub struct KafkaApi {
     broker: Arc<Broker>,
     advertise: Advertise,
     sessions: Sessions,
+    /// What large frames hold while they come in.
+    large_frames: BytesBudget,
 }
 
 impl KafkaApi {
@@ -53,6 +56,7 @@ impl KafkaApi {
             broker,
             advertise,
             sessions: Sessions::default(),
+            large_frames: BytesBudget::new(connection::LARGE_FRAMES_BUDGET_BYTES),
         })
     }
 }

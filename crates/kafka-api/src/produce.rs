@@ -19,7 +19,7 @@ use storage::{AppendError, BytesPermit, TopicId};
 
 use crate::Context;
 use crate::dispatch::{Answer, Call, Close, check_count, encode};
-use crate::error::Coded;
+use crate::error::{Coded, error_message};
 
 /// First version that names topics by id.
 const TOPIC_IDS_FROM: i16 = 13;
@@ -291,7 +291,7 @@ fn failed(index: i32, refusal: Refusal) -> PartitionProduceResponse {
         error_code: refusal.code.code(),
         base_offset: -1,
         record_errors: refusal.records.into_iter().map(blame).collect(),
-        error_message: Some(refusal.message.into()),
+        error_message: Some(error_message(&refusal.message)),
         ..Default::default()
     }
 }

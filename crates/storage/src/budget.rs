@@ -14,41 +14,50 @@ const UNIT_BYTES: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct BytesBudget {
     units: Arc<Semaphore>,
-    total_units: usize,
+    totalunits: usize,
 }
 
 /// A share of the budget, given back when dropped.
 #[derive(Debug)]
 pub struct BytesPermit {
-    _units: Option<OwnedSemaphorePermit>,
+    units: Option<OwnedSemaphorePermit>,
 }
 
 impl BytesBudget {
     /// A budget of `total_bytes`, rounded up to a KiB.
     pub fn new(total_bytes: usize) -> Self {
-        let total_units = total_bytes.div_ceil(UNIT_BYTES).max(1);
+        let totalunits = total_bytes.div_ceil(UNIT_BYTES).max(1);
         Self {
-            units: Arc::new(Semaphore::new(total_units)),
-            total_units,
+            units: Arc::new(Semaphore::new(totalunits)),
+            totalunits,
         }
     }
 
     /// Waits for `size_bytes`. A request larger than the whole budget takes all of it, so that it
     /// is served alone and not never.
     pub async fn take(&self, size_bytes: usize) -> BytesPermit {
-        let wanted = size_bytes.div_ceil(UNIT_BYTES).min(self.total_units);
+        let wanted = size_bytes.div_ceil(UNIT_BYTES).min(self.totalunits);
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         let units = Arc::clone(&self.units).acquire_many_owned(wanted).await;
         BytesPermit {
-            _units: Some(units.expect("the semaphore is never closed")),
+            units: Some(units.expect("the semaphore is never closed")),
         }
     }
 }
 
 impl BytesPermit {
+    /// Takes `other`, a share of the same budget, into this one.
+    pub fn absorb(&mut self, other: Self) {
+        match (&mut self.units, other.units) {
+            (Some(units), Some(others)) => units.merge(others),
+            (units @ None, others) => *units = others,
+            (Some(_), None) => {}
+        }
+    }
+
     /// A share of nothing, for bytes that are accounted elsewhere (tests, internal appends).
     pub fn free() -> Self {
-        Self { _units: None }
+        Self { units: None }
     }
 }
 

@@ -302,6 +302,46 @@ async fn a_claimed_length_takes_no_share_of_the_budget() {
 }
 
 #[tokio::test]
+async fn large_frames_that_come_slowly_keep_nobody_waiting() {
+    let config = BrokerConfig {
+        request_bytes_in_flight: 1024 * 1024,
+        ..BrokerConfig::default()
+    };
+    let harness = Harness::on(MemoryStore::new(), config).await;
+    let mut start = vec![0; 100_000];
+    start[..4].copy_from_slice(&0x0600_0000_i32.to_be_bytes());
+    let mut slow = Vec::new();
+    for _ in 0..60 {
+        slow.push(harness.connect_with(&start).await);
+    }
+    settle().await;
+    let mut client = harness.connect().await;
+    client.send(0, 1, &versions()).await;
+    assert_eq!(client.expect::<ApiVersionsRequest>(0).await.0, 1);
+    for slow in slow {
+        assert!(!slow.served.is_finished(), "the frame may still come");
+    }
+}
+
+#[tokio::test]
+async fn a_name_as_long_as_a_string_can_be_is_answered() {
+    let harness = Harness::new().await;
+    let mut client = harness.connect().await;
+    let name = "a".repeat(32_767);
+    client.send(9, 1, &produce(-1, &name, "v")).await;
+    let (_, response) = client.expect::<ProduceRequest>(9).await;
+    let told = &response.responses[0].partition_responses[0];
+    assert_eq!(told.error_code, kafka_wire::ErrorCode::UnknownTopicOrPartition.code());
+    assert!(
+        told.error_message
+            .as_ref()
+            .is_some_and(|text| text.len() < 1100)
+    );
+    client.send(7, 2, &produce(-1, &name, "v")).await;
+    assert_eq!(client.expect::<ProduceRequest>(7).await.0, 2);
+}
+
+#[tokio::test]
 async fn a_full_budget_stops_the_reading_and_goes_on() {
     let config = BrokerConfig {
         request_bytes_in_flight: 1024 * 1024,
