@@ -80,6 +80,8 @@ impl Flusher {
         let added = u64::try_from(size_bytes).expect("a usize fits 64 bits");
         let before = self.unsynced_bytes.fetch_add(added, Ordering::AcqRel);
         if before < UNSYNCED_BYTES_MAX && before.saturating_add(added) >= UNSYNCED_BYTES_MAX {
+            // Under the lock, or the thread that just looked at the number would sleep on.
+            let _queue = self.queue.lock();
             self.ready.notify_one();
         }
     }

@@ -200,10 +200,12 @@ impl DiskLog {
     }
 
     pub(crate) fn is_removed(&self) -> bool {
-        matches!(
-            self.state.lock().condition,
-            Condition::Removing(_) | Condition::Removed(_)
-        )
+        self.state.lock().is_removed()
+    }
+
+    /// Whether its removal came to its end.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.state.lock().condition, Condition::Removed(_))
     }
 
     /// A failure that names this partition.
@@ -329,9 +331,10 @@ impl Log for DiskLog {
 
     fn wait(&self, waiter: Arc<Waiter>) {
         self.waiters.register(waiter);
-        // Registered first, asked second: what happens in between is seen by one of the two.
-        let gone = self.state.lock().serves().is_err() || self.context.health.check().is_err();
-        if gone {
+        // Registered first, asked second: what happens in between is seen by one of the two. A
+        // log that only lost its durability goes on being read, and nothing more will come:
+        // waking its readers would make them ask again at once, without end.
+        if self.state.lock().serves().is_err() {
             self.waiters.wake_all();
         }
     }

@@ -124,7 +124,7 @@ fn work(context: &Context, journal: &Mutex<Journal>, logs: Vec<Arc<DiskLog>>, tr
         .collect();
     let removed: BTreeSet<PartitionId> = logs
         .iter()
-        .filter(|log| log.is_removed())
+        .filter(|log| log.is_gone())
         .map(|log| log.id())
         .collect();
     if !removed.is_empty() {

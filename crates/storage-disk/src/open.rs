@@ -246,7 +246,10 @@ impl Disk {
         for log in self.shared.logs() {
             complete &= log.end_in_order();
         }
-        let places = self.places();
+        let mut places = self.places();
+        // What is missing stays known, so that it is missed at every start.
+        let missing = self.shared.missing();
+        places.extend(self.journal.lock().known(&missing));
         if complete {
             let marked = self.journal.lock().mark_clean(&places);
             marked.map_err(|error| StorageFailure::new(error.to_string()))?;

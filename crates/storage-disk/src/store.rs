@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use storage::{
-    BoxFuture, Log, LogConfig, LogStore, OpenError, StorageFailure, StoreError, TopicId, TopicMeta,
-    TopicName,
+    BoxFuture, Log, LogConfig, LogStore, OpenError, PartitionId, StorageFailure, StoreError,
+    TopicId, TopicMeta, TopicName,
 };
 use tokio::sync::oneshot;
 use vfs::FileSystem;
@@ -130,6 +130,12 @@ impl Shared {
         topics.iter().flat_map(|topic| topic.logs()).collect()
     }
 
+    /// All partitions that should be here and are not.
+    pub(crate) fn missing(&self) -> Vec<PartitionId> {
+        let topics: Vec<Arc<Topic>> = self.topics.read().values().cloned().collect();
+        topics.iter().flat_map(|topic| topic.missing()).collect()
+    }
+
     /// Durability is lost: nobody gets a good answer any more.
     pub(crate) fn fail_all(&self, failure: &StorageFailure) {
         for log in self.logs() {
@@ -206,6 +212,18 @@ impl Topic {
             Partition::Missing(_) => None,
         };
         self.partitions.read().values().filter_map(here).collect()
+    }
+
+    fn missing(&self) -> Vec<PartitionId> {
+        let partitions = self.partitions.read();
+        let missing = partitions
+            .iter()
+            .filter(|(_, partition)| matches!(partition, Partition::Missing(_)));
+        let id = |(&partition, _)| PartitionId {
+            topic: self.id(),
+            partition,
+        };
+        missing.map(id).collect()
     }
 
     fn meta(&self) -> TopicMeta {

@@ -146,6 +146,12 @@ impl Journal {
         self.watermarks.retain(|partition, _| keep(*partition));
     }
 
+    /// What it says of these partitions.
+    pub(crate) fn known(&self, partitions: &[PartitionId]) -> Vec<Watermark> {
+        let known = partitions.iter().map(|id| self.watermarks.get(id).copied());
+        known.flatten().collect()
+    }
+
     /// How many partitions it speaks of.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

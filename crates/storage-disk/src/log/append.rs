@@ -134,7 +134,7 @@ impl DiskLog {
     /// One write at the end of the active segment; whatever goes wrong, the end stays.
     fn write(&self, state: &mut State, batch: &CheckedBatch) -> Result<(), AppendError> {
         let Mark { base, position, .. } = state.end;
-        let file = self.active_file(base)?;
+        let file = self.active_file(state, base)?;
         if let Err(error) = vfs::write_all_at(&*file, batch.as_bytes(), position.bytes()) {
             return Err(self.undo_write(state, &*file, error));
         }
@@ -143,7 +143,7 @@ impl DiskLog {
             loaded.active.size, position,
             "the end of the log is that of its segment"
         );
-        loaded.mark_dirty(&file);
+        loaded.mark_dirty(base, &file);
         Ok(())
     }
 
@@ -169,13 +169,19 @@ impl DiskLog {
     }
 
     /// The file of the active segment, opened for writing.
-    fn active_file(&self, base: Offset) -> Result<Arc<dyn File>, StorageFailure> {
+    fn active_file(&self, state: &State, base: Offset) -> Result<Arc<dyn File>, StorageFailure> {
         let key = FileKey {
             log: self.number,
             base,
         };
         if let Some(file) = self.context.files.get(key) {
             return Ok(file);
+        }
+        // Or every append during a long sync could open one more.
+        let dirty = state.loaded.as_ref().map(|loaded| &loaded.dirty);
+        if let Some(file) = dirty.and_then(|dirty| dirty.file(base)) {
+            self.context.files.insert(key, file);
+            return Ok(Arc::clone(file));
         }
         let path = SegmentFile::Log.path(&self.directory(), base);
         let file = self

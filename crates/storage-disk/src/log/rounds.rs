@@ -48,6 +48,7 @@ impl DiskLog {
         let dirty = &mut state.loaded.as_mut()?.dirty;
         dirty.queued = false;
         let files = std::mem::take(&mut dirty.files);
+        let files = files.into_iter().map(|(_, file)| file).collect();
         let directory = std::mem::take(&mut dirty.directory);
         Some(RoundWork {
             files,
@@ -92,15 +93,16 @@ impl DiskLog {
         // IMPORTANT: files are written by path below. A removal waits for that, and after it the
         // directory may be another topic's.
         let _names = self.names.lock();
-        if self.is_removed() {
-            return None;
-        }
         let (work, durable) = {
             let mut state = self.state.lock();
             let durable = state.durable;
             let end = state.end.offset;
+            let is_removed = state.is_removed();
             let loaded = state.loaded.as_mut()?;
             loaded.in_upkeep = false;
+            if is_removed {
+                return None;
+            }
             if closing {
                 loaded.active.index.push_largest();
             }

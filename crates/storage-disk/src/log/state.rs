@@ -85,10 +85,18 @@ pub(super) struct SnapshotState {
 /// What the next commit round must sync.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
-    /// Held open until they are synced.
-    pub(super) files: Vec<Arc<dyn File>>,
+    /// By the base offsets of their segments, held open until they are synced.
+    pub(super) files: Vec<(Offset, Arc<dyn File>)>,
     pub(super) directory: bool,
     pub(super) queued: bool,
+}
+
+impl Dirty {
+    /// The file of a segment that waits for its sync.
+    pub(super) fn file(&self, base: Offset) -> Option<&Arc<dyn File>> {
+        let held = self.files.iter().rev().find(|(held, _)| *held == base);
+        held.map(|(_, file)| file)
+    }
 }
 
 /// Where readers stopped last.
@@ -148,6 +156,14 @@ impl State {
         }
     }
 
+    /// Whether the files are being moved away, or are gone.
+    pub(super) fn is_removed(&self) -> bool {
+        matches!(
+            self.condition,
+            Condition::Removing(_) | Condition::Removed(_)
+        )
+    }
+
     /// Whether reads are served.
     pub(super) fn serves(&self) -> Result<(), StorageFailure> {
         match &self.condition {
@@ -160,10 +176,10 @@ impl State {
 
 impl Loaded {
     /// Puts the file among those to be synced.
-    pub(super) fn mark_dirty(&mut self, file: &Arc<dyn File>) {
-        let known = |held: &Arc<dyn File>| Arc::ptr_eq(held, file);
+    pub(super) fn mark_dirty(&mut self, base: Offset, file: &Arc<dyn File>) {
+        let known = |(_, held): &(Offset, Arc<dyn File>)| Arc::ptr_eq(held, file);
         if !self.dirty.files.last().is_some_and(known) {
-            self.dirty.files.push(Arc::clone(file));
+            self.dirty.files.push((base, Arc::clone(file)));
         }
     }
 }

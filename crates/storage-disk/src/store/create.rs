@@ -87,7 +87,7 @@ impl Shared {
         match vfs.create_dir(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if let Some(reason) = self.why_not_ours(&directory) {
+                if let Some(reason) = self.why_not_ours(&directory, meta) {
                     return Err(self.occupied(meta, reason));
                 }
             }
@@ -102,7 +102,13 @@ impl Shared {
     }
 
     /// A directory that was there before: what a crash left of a creation, or somebody's.
-    fn why_not_ours(&self, directory: &Path) -> Option<String> {
+    fn why_not_ours(&self, directory: &Path, meta: &TopicMeta) -> Option<String> {
+        // A disk to which case makes no difference gives the directory of another topic.
+        if let Ok(Some(stored)) = StoredTopic::read(&*self.context.vfs, directory)
+            && stored.name != meta.name
+        {
+            return Some(format!("it belongs to topic {}", stored.name));
+        }
         let entries = match self.context.vfs.read_dir(directory) {
             Ok(entries) => entries,
             Err(error) => return Some(error.to_string()),

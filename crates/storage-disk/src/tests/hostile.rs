@@ -381,3 +381,119 @@ fn an_epoch_file_that_cannot_be_read_refuses_no_start() {
         assert_eq!(log.epoch_end(1).map(|end| end.end), Some(Offset::new(1)));
     }
 }
+
+#[test]
+fn an_upkeep_that_met_a_removal_is_done_after_it_failed() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"one"]));
+    life.sync();
+    life.maintain();
+    place(&*log, batch(&[b"two"]));
+    life.sync();
+    let inner = life.disk.shared.logs().remove(0);
+    inner.begin_removal();
+    life.maintain();
+    assert_eq!(life.disk.journal.lock().len(), 1, "it is not gone yet");
+    inner.cancel_removal();
+    place(&*log, batch(&[b"three"]));
+    life.sync();
+    life.maintain();
+    drop((log, inner, life));
+    vfs.process_kill();
+    let life = start(&vfs, Durability::Fsync);
+    let scanned = life.disk.recovery().scanned_bytes;
+    assert_eq!(scanned, 0, "the journal knows how far it was durable");
+}
+
+#[test]
+fn a_stalled_disk_does_not_use_up_the_descriptors() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let before = vfs.open_handles();
+    let topic = topic("events", 7, 40, 1 << 20);
+    life.create(&topic);
+    let logs: Vec<_> = (0..40)
+        .map(|partition| life.open(&topic, partition))
+        .collect();
+    for round in 0..20 {
+        for log in &logs {
+            assert_eq!(place(&**log, batch(&[b"value"])), Offset::new(round));
+        }
+    }
+    let opened = vfs.open_handles() - before;
+    assert!(opened <= 48, "{opened} files are open for 40 logs");
+    life.sync();
+    assert!(logs.iter().all(|log| read_all(&**log).len() == 20));
+}
+
+#[test]
+fn a_reader_of_a_store_that_failed_sleeps() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    append(&*log, batch(&[b"lost"]));
+    vfs.inject(Fault::fail(Operation::SyncData, DiskError::Io).on_path_suffix(".log"));
+    let early = storage::Waiter::new();
+    log.wait(Arc::clone(&early));
+    life.sync();
+    assert_eq!(life.fatals.load(Ordering::SeqCst), 1);
+    assert!(early.is_done(), "told once");
+    let late = storage::Waiter::new();
+    log.wait(Arc::clone(&late));
+    assert!(
+        !late.is_done(),
+        "a read there is no error, so a reader that is woken asks again without end"
+    );
+}
+
+#[test]
+fn a_directory_that_is_gone_is_remembered_over_a_clean_end() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let topic = topic("events", 7, 2, 1 << 20);
+    life.create(&topic);
+    for partition in 0..2 {
+        place(&*life.open(&topic, partition), batch(&[b"value"]));
+    }
+    life.sync();
+    life.maintain();
+    drop(life);
+    crate::maintenance::remove_tree(&vfs, &partition_dir()).expect("removed by hand");
+    for start_number in 0..4 {
+        let life = start(&vfs, Durability::Fsync);
+        let labels = &life.disk.recovery().labels;
+        assert_eq!(
+            labels.get(&crate::Label::U),
+            Some(&1),
+            "start {start_number}: {labels:?}"
+        );
+        assert!(life.disk.store.open(&topic, 0).is_err());
+        assert_eq!(read_all(&*life.open(&topic, 1)).len(), 1);
+        life.disk.close().expect("a clean end");
+    }
+}
+
+#[test]
+fn names_that_the_disk_takes_for_one_share_no_directory() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    // What the creation of "events" finds where "Events" is and case makes no difference.
+    let other = topic("Events", 7, 1, 1 << 20);
+    let directory = Path::new(super::harness::DATA_DIR).join("events");
+    vfs::create_dirs(&vfs, &directory).expect("room");
+    crate::topic_meta::StoredTopic::from(&other)
+        .write(&vfs, &directory)
+        .expect("room");
+    let made = now(life
+        .disk
+        .store
+        .create(&topic("events", 8, 1, 1 << 20), 0..1));
+    assert!(
+        matches!(made, Err(storage::StoreError::Occupied { .. })),
+        "{made:?}"
+    );
+    let stored = crate::topic_meta::StoredTopic::read(&vfs, &directory).expect("good");
+    assert_eq!(stored.map(|stored| stored.id), Some(other.id));
+}
