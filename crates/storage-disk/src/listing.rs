@@ -9,6 +9,9 @@ use vfs::{EntryKind, Vfs};
 use crate::paths::{DELETED_SUFFIX, SegmentFile, TEMPORARY_SUFFIX};
 use crate::position::Position;
 
+/// No segment begins so near to the last offset there is that it could not be filled.
+const BASE_MAX: Offset = Offset::new(i64::MAX - (1 << 32));
+
 /// One `.log` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LogFile {
@@ -48,7 +51,7 @@ pub(crate) fn list(vfs: &dyn Vfs, directory: &Path) -> io::Result<Option<Listing
             listing.leftovers.push(entry.name);
             continue;
         }
-        match SegmentFile::parse(&entry.name) {
+        match SegmentFile::parse(&entry.name).filter(|(base, _)| *base <= BASE_MAX) {
             Some((base, SegmentFile::Log)) => {
                 let stat = vfs.stat(&directory.join(&entry.name))?;
                 let size = Position::end_of(stat.map_or(0, |stat| stat.size_bytes));

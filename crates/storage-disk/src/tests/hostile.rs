@@ -497,3 +497,21 @@ fn names_that_the_disk_takes_for_one_share_no_directory() {
     let stored = crate::topic_meta::StoredTopic::read(&vfs, &directory).expect("good");
     assert_eq!(stored.map(|stored| stored.id), Some(other.id));
 }
+
+#[test]
+fn a_file_named_by_the_last_offset_is_no_segment() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"one"]));
+    life.sync();
+    drop((log, life));
+    vfs.open(&file(i64::MAX, "log"), OpenMode::CreateNew)
+        .expect("room");
+    vfs.process_kill();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.open(&plain_topic(), 0);
+    assert_eq!(place(&*log, batch(&[b"two"])), Offset::new(1));
+    life.sync();
+    assert_eq!(read_all(&*log).len(), 2);
+}
