@@ -27,9 +27,6 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::arguments::{Arguments, Verb};
 use crate::failure::{Exit, Failure};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let words = dashes::normalise(&Arguments::command(), std::env::args_os());
     let matches = Arguments::command().get_matches_from(words);
