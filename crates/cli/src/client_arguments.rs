@@ -99,7 +99,11 @@ pub(crate) struct CreateArguments {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
     /// Number of partitions [default: the broker's num.partitions]
-    #[arg(short, long, value_name = "N")]
+    // On the wire -1 asks for the broker's number; here that is said by saying nothing.
+    #[arg(
+        short, long, value_name = "N",
+        allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(1..)
+    )]
     pub(crate) partitions: Option<i32>,
     /// A config by Kafka's name, for example -c segment.bytes=1048576
     #[arg(short, long = "config", value_name = "KEY=VALUE", value_parser = parse_config)]
@@ -173,7 +177,7 @@ pub(crate) struct ProduceArguments {
     #[arg(short = 'H', long = "header", value_name = "KEY=VALUE", value_parser = parse_header)]
     pub(crate) headers: Vec<Header>,
     /// Partition of every record [default: by key, or any]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) partition: Option<i32>,
     /// Form of a line, with %v for the value and %k for the key
     #[arg(short, long, value_name = "FORMAT", default_value = "%v\\n")]
@@ -194,7 +198,12 @@ pub(crate) struct ConsumeArguments {
     /// The topic
     pub(crate) topic: String,
     /// Only this partition; may be repeated [default: all]
-    #[arg(short, long = "partition", value_name = "N")]
+    #[arg(
+        short,
+        long = "partition",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     pub(crate) partitions: Vec<i32>,
     /// Where to begin: start, end, OFFSET, -N (the last N), @TIME, -1h
     #[arg(

@@ -74,6 +74,13 @@ pub(crate) fn explain(error: &ClientError, what: &str) -> Failure {
         ClientError::Unsupported { .. } | ClientError::Unspeakable { .. } => {
             Failure::new(Exit::Error, what).why(error.to_string())
         }
+        ClientError::Refused {
+            code: code @ ErrorCode::InvalidTopicException,
+            message: None,
+        } => Failure::new(Exit::Error, what).code(code.name()).why(
+            "a topic name has 1 to 249 of the characters a-z A-Z 0-9 . _ - \
+             and is neither \".\" nor \"..\"",
+        ),
         ClientError::Refused { code, .. } => Failure::new(exit_of(*code), what)
             .code(code.name())
             .why(error.to_string()),

@@ -192,6 +192,9 @@ impl Consume<'_> {
             partition_bytes_max: PARTITION_BYTES,
             wait: WAIT,
         };
+        if let Some(partition) = self.beyond_the_end() {
+            return Err(self.refusal(partition, ErrorCode::OffsetOutOfRange).await);
+        }
         let mut failing_since: Option<Instant> = None;
         loop {
             self.places.retain(|place| !place.is_done());
@@ -228,6 +231,15 @@ impl Consume<'_> {
                 }
             }
         }
+    }
+
+    /// The partition whose end lies before the offset that was asked for. The broker would say so,
+    /// but reading up to the end asks it nothing.
+    fn beyond_the_end(&self) -> Option<i32> {
+        let asked = matches!(self.arguments.from, From::Offset(_));
+        let beyond = |place: &&Place| place.end.is_some_and(|end| place.next > end);
+        let place = self.places.iter().find(beyond).filter(|_| asked);
+        place.map(|place| place.partition)
     }
 
     fn cannot(&self) -> String {

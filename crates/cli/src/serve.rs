@@ -12,6 +12,7 @@ use server::{
     BindError, DiskOptions, Durability, OpenDiskError, Running, ServerOptions, StartError,
 };
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use vfs::RealVfs;
 
 use crate::arguments::{LogFormat, ServeArguments};
@@ -69,14 +70,7 @@ pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
 }
 
 fn start_logging(arguments: &ServeArguments) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&arguments.log_level).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("--log-level {:?} is not a level", arguments.log_level),
-        )
-        .why(error.to_string())
-        .fix("use error, warn, info, debug or trace")
-    })?;
+    let filter = log_filter(&arguments.log_level)?;
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -86,6 +80,21 @@ fn start_logging(arguments: &ServeArguments) -> Result<(), Failure> {
         LogFormat::Json => logging.json().init(),
     }
     Ok(())
+}
+
+/// A level, or levels by module (`info,storage_disk=debug`). A word that is no level would pass for
+/// the name of a module and silence everything else.
+fn log_filter(text: &str) -> Result<EnvFilter, Failure> {
+    let unusable = || {
+        let what = format!("--log-level {text:?} is not a level");
+        Failure::new(Exit::Usage, what).fix("use error, warn, info, debug or trace")
+    };
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let is_known = |part: &str| part.contains('=') || is_level(part.trim());
+    if !text.split(',').all(is_known) {
+        return Err(unusable());
+    }
+    EnvFilter::try_new(text).map_err(|error| unusable().why(error.to_string()))
 }
 
 /// Raises the soft limit of descriptors to the hard one; half of it may hold log files.
@@ -205,16 +214,24 @@ fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> St
         ));
     }
     lines.push("  try".to_owned());
+    let ottla = called_as(std::env::args().next());
     lines.push(format!(
-        "    echo hello | ottla produce greetings -b localhost:{port}"
+        "    echo hello | {ottla} produce greetings -b localhost:{port}"
     ));
     lines.push(format!(
-        "    ottla consume greetings -e -b localhost:{port}"
+        "    {ottla} consume greetings -e -b localhost:{port}"
     ));
     lines.push(format!(
         "    grpcurl -plaintext localhost:{port} list broker.Broker"
     ));
     lines.join("\n")
+}
+
+/// What to type for this program: the path that it was started by (`cargo run` puts nothing on the
+/// PATH), or its name.
+fn called_as(first_word: Option<String>) -> String {
+    let path = first_word.filter(|word| word.contains('/') && !word.contains(char::is_whitespace));
+    path.unwrap_or_else(|| "ottla".to_owned())
 }
 
 fn warn_of_open_door(running: &Running) {
@@ -275,6 +292,14 @@ async fn wait_for_signal() {
 fn explain(error: StartError) -> Failure {
     match error {
         StartError::Bind(BindError::InUse { host, port }) => port_in_use(host, port),
+        StartError::Bind(BindError::System { address, error })
+            if error.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            let said = format!("this user may not listen on port {}", address.port());
+            Failure::new(Exit::Configuration, said)
+                .why(error.to_string())
+                .fix("choose a port above 1023: --port 9092")
+        }
         StartError::Bind(error) => Failure::new(Exit::Configuration, error.to_string())
             .fix("give --host an address of this machine, or leave it out for loopback"),
         StartError::Disk(error) => data_dir_unusable(&error),
@@ -303,3 +328,6 @@ fn data_dir_unusable(error: &OpenDiskError) -> Failure {
         .why(error.why())
         .fix(error.fix())
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,11 +69,12 @@ async fn create_one(
                 let text = format!("topic {name} exists already");
                 return Ok(if as_json { json } else { text });
             }
-            return Err(
-                explain(&error, &format!("topic {name:?} exists already")).fix(format!(
-                    "ottla topic describe {name}{flag}   |   add --if-not-exists"
-                )),
-            );
+            let failure = Failure::new(Exit::Error, format!("topic {name:?} exists already"))
+                .code(ErrorCode::TopicAlreadyExists.name())
+                .why("nothing was changed");
+            return Err(failure.fix(format!(
+                "ottla topic describe {name}{flag}   |   add --if-not-exists"
+            )));
         }
         Err(error) => {
             return Err(explain(

@@ -208,15 +208,23 @@ fn places_to_begin_and_to_end() {
     for (words, expected) in cases {
         assert_eq!(consume(words).ok(), expected, "{words:?}");
     }
-    let said = consume(&["--from", "9"]).failed(1);
-    assert!(
-        said.contains("t[0] has no offset 9  [OFFSET_OUT_OF_RANGE]"),
-        "{said}"
-    );
-    assert!(
-        said.contains("it begins at 0, and the next record gets 4"),
-        "{said}"
-    );
+    for words in [&["--from", "9"][..], &["--from", "9", "-e"]] {
+        let said = consume(words).failed(1);
+        assert!(
+            said.contains("t[0] has no offset 9  [OFFSET_OUT_OF_RANGE]"),
+            "{words:?}: {said}"
+        );
+        assert!(
+            said.contains("it begins at 0, and the next record gets 4"),
+            "{words:?}: {said}"
+        );
+    }
+    let said = broker.run(&["produce", "a b"], b"x\n").failed(1);
+    assert!(said.contains("1 to 249 of the characters"), "{said}");
+    let said = broker.run(&["produce", "t", "-p", "-1"], b"x\n").failed(3);
+    assert!(said.contains("no partition -1"), "{said}");
+    let said = consume(&["-e", "-p", "-1"]).failed(3);
+    assert!(said.contains("no partition -1"), "{said}");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn failures_have_codes_and_reasons() {
         (&["create", "a/b"], 1, "'/'"),
         (&["create", &long], 1, "249"),
         (&["create", "\u{fc}ber"], 1, "[INVALID_TOPIC_EXCEPTION]"),
-        (&["create", "a", "-p", "0"], 1, "[INVALID_PARTITIONS]"),
+        (&["create", "a", "-p", "200000"], 1, "[INVALID_PARTITIONS]"),
         (
             &["create", "a", "-c", "segment.byte=1048576"],
             1,
@@ -142,6 +142,11 @@ fn failures_have_codes_and_reasons() {
             said.contains("error: ") && said.contains("why: "),
             "{words:?}: {said}"
         );
+    }
+    for count in ["0", "-1"] {
+        let said = broker.run(&["topic", "create", "a", "-p", count], b"");
+        let said = said.failed(2);
+        assert!(said.contains(&format!("{count} is not in 1")), "{said}");
     }
     let listed = broker.run(&["topic", "list", "n*"], b"").ok();
     assert_eq!(
