@@ -17,6 +17,7 @@ use vfs::RealVfs;
 
 use crate::arguments::{LogFormat, ServeArguments};
 use crate::failure::{Exit, Failure};
+use crate::output::counted;
 
 /// Connections at once; sockets beyond the descriptor limit could not be had anyway.
 const CONNECTIONS_MAX: u64 = 100_000;
@@ -209,8 +210,9 @@ fn banner(arguments: &ServeArguments, running: &Running, started_ms: u128) -> St
     ];
     if !recovery.was_clean && recovery.partitions > 0 {
         lines.push(format!(
-            "  recovered   {} partitions after an unclean stop, {} bytes cut",
-            recovery.partitions, recovery.cut_bytes
+            "  recovered   {} after an unclean stop, {} cut",
+            counted(recovery.partitions, "partition"),
+            counted(recovery.cut_bytes, "byte")
         ));
     }
     lines.push("  try".to_owned());

@@ -12,7 +12,7 @@ use crate::read_ahead::Unreadable;
 pub(crate) fn unknown_topic(name: &str, similar: Option<&str>) -> Status {
     let hint = match similar {
         Some(similar) => format!("did you mean {similar:?}?"),
-        None => "CreateTopic makes one".to_owned(),
+        None => "ListTopics names those that do, CreateTopic makes one".to_owned(),
     };
     let refusal = Refusal::new(
         Code::NotFound,
@@ -36,8 +36,10 @@ pub(crate) fn invalid_topic_name(name: &str, reason: &InvalidTopicName) -> Statu
 }
 
 pub(crate) fn negative_partition(topic: &str, partition: i32) -> Status {
-    let message =
-        format!("partition {partition} of topic {topic:?} is negative; they count from 0");
+    let message = format!(
+        "partition {partition} of topic {topic:?} is negative; they count from 0, and only Produce \
+         takes -1: the broker chooses"
+    );
     Refusal::invalid("partition", "INVALID_PARTITION", message)
         .at(topic, partition)
         .into()

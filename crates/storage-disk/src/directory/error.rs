@@ -79,7 +79,9 @@ impl OpenDiskError {
     /// The cause, as half a sentence.
     pub fn why(&self) -> String {
         match self {
-            Self::NotADirectory { .. } => "a file or device has this name".to_owned(),
+            Self::NotADirectory { .. } => {
+                "a file or device has this name, or stands above it".to_owned()
+            }
             Self::NotWritable { source, .. }
             | Self::NoSpace { source, .. }
             | Self::Io { source, .. } => source.to_string(),
