@@ -56,8 +56,7 @@ impl Space {
         if room < u64::try_from(size_bytes).unwrap_or(u64::MAX) {
             self.credit_bytes.store(0, Ordering::Release);
             return Err(StorageFailure::new(format!(
-                "the disk of {} has {free_bytes} bytes left, {} are kept in reserve; \
-                 free some space or lower min.free.bytes",
+                "the disk of {} has {free_bytes} bytes left, {} are kept in reserve; free some space",
                 self.data_dir.display(),
                 self.min_free_bytes,
             )));
