@@ -104,8 +104,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         } else {
             (Kind::Kafka, Kind::Ottla)
         };
-        let a = measure(first, &plan)?;
-        let b = measure(second, &plan)?;
+        let named = |kind: Kind| measure(kind, &plan).map_err(|error| format!("{kind:?}: {error}"));
+        let (a, b) = (named(first)?, named(second)?);
         let (ottla, kafka) = if pair % 2 == 1 { (a, b) } else { (b, a) };
         eprintln!("pair {pair}\n  ottla {ottla:?}\n  kafka {kafka:?}");
         pairs.push((ottla, kafka));

@@ -1,4 +1,5 @@
-//! The files of records that are held open: a bounded set, the least used go first.
+//! The files of records that are held open: a bounded set, the least used go first, and those that
+//! nobody used for a while go too, so that an idle partition holds no descriptor.
 //!
 //! A file with bytes that are not synced is also held by the flusher, so closing one here never
 //! loses the descriptor that a failed writeback would be reported to. A file is named by the
@@ -77,18 +78,27 @@ impl OpenFiles {
 
     /// Closes all files of a log.
     pub(crate) fn forget(&self, log: u64) {
+        self.close(|slot| slot.key.log == log);
+    }
+
+    /// Closes the files that nobody used since the last sweep.
+    pub(crate) fn sweep(&self) {
+        self.close(|slot| !std::mem::replace(&mut slot.used, false));
+    }
+
+    fn close(&self, mut gone: impl FnMut(&mut Slot) -> bool) {
         let mut held = self.held.lock();
-        let slots = std::mem::take(&mut held.slots);
-        let (gone, kept): (Vec<_>, Vec<_>) = slots.into_iter().partition(|s| s.key.log == log);
-        held.places = kept
-            .iter()
-            .enumerate()
-            .map(|(place, slot)| (slot.key, place))
-            .collect();
-        held.slots = kept;
+        let (closed, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut held.slots)
+            .into_iter()
+            .map(|mut slot| (gone(&mut slot), slot))
+            .partition(|(gone, _)| *gone);
+        held.slots = kept.into_iter().map(|(_, slot)| slot).collect();
+        let keys = held.slots.iter().map(|slot| slot.key);
+        held.places = keys.zip(0..).collect();
         held.hand = 0;
         drop(held);
-        drop(gone);
+        // Closing a file may take a while, and others need not wait for it.
+        drop(closed);
     }
 
     /// How many files are held.

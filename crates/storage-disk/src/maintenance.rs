@@ -22,6 +22,8 @@ use crate::watermarks::{Journal, Watermark};
 
 /// How often the journal is written while logs move.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// Time between two looks for files that nobody uses.
+const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// What waits for the maintenance thread.
 #[derive(Debug, Default)]
@@ -57,8 +59,14 @@ impl Upkeep {
 
     /// Works until [`Upkeep::stop`].
     pub(crate) fn run(&self, context: &Context, journal: &Mutex<Journal>) {
+        let mut swept_at = context.clock.monotonic();
         while let Some((logs, trash)) = self.next_work() {
             work(context, journal, logs, trash);
+            let now = context.clock.monotonic();
+            if now.saturating_sub(swept_at) >= SWEEP_PAUSE {
+                context.files.sweep();
+                swept_at = now;
+            }
         }
     }
 
@@ -86,6 +94,7 @@ impl Upkeep {
         drop(logs);
     }
 
+    /// What is queued, or nothing after a while without; `None` at the stop.
     fn next_work(&self) -> Option<(Vec<Arc<DiskLog>>, Vec<PathBuf>)> {
         let mut queue = self.queue.lock();
         let mut waited = false;
@@ -98,7 +107,9 @@ impl Upkeep {
             }
             if queue.logs.is_empty() {
                 waited = false;
-                self.ready.wait(&mut queue);
+                if self.ready.wait_for(&mut queue, SWEEP_PAUSE).timed_out() {
+                    return Some((Vec::new(), Vec::new()));
+                }
             } else if waited {
                 return Some((std::mem::take(&mut queue.logs), Vec::new()));
             } else {

@@ -63,3 +63,22 @@ fn a_log_is_forgotten_as_a_whole() {
     files.insert(key(3, 0), &file(&vfs));
     assert!(files.get(key(3, 0)).is_some());
 }
+
+#[test]
+fn what_nobody_uses_is_closed() {
+    let vfs = SimVfs::new();
+    let files = OpenFiles::new(8);
+    for log in 0..3 {
+        files.insert(key(log, 0), &file(&vfs));
+        assert!(files.get(key(log, 0)).is_some());
+    }
+    files.sweep();
+    assert_eq!(vfs.open_handles(), 3, "all were used before");
+    assert!(files.get(key(1, 0)).is_some());
+    files.sweep();
+    assert_eq!(vfs.open_handles(), 1, "one was used since");
+    assert!(files.get(key(1, 0)).is_some());
+    files.sweep();
+    files.sweep();
+    assert_eq!((files.len(), vfs.open_handles()), (0, 0));
+}
