@@ -331,7 +331,10 @@ async fn a_name_as_long_as_a_string_can_be_is_answered() {
     client.send(9, 1, &produce(-1, &name, "v")).await;
     let (_, response) = client.expect::<ProduceRequest>(9).await;
     let told = &response.responses[0].partition_responses[0];
-    assert_eq!(told.error_code, kafka_wire::ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(
+        told.error_code,
+        kafka_wire::ErrorCode::UnknownTopicOrPartition.code()
+    );
     assert!(
         told.error_message
             .as_ref()

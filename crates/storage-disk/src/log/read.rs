@@ -21,7 +21,8 @@ use crate::segment_index::SegmentIndex;
 use crate::walk::{Found, Step};
 use crate::window::{Access, Fault, fill};
 
-/// Up to this size a copy costs less than a `sendfile` (docs/measurements.md).
+/// Up to this size records are copied, above it the socket sends from the file. A first value: the
+/// crossing point was not measured with this code yet.
 const MEMORY_BYTES_MAX: usize = 128 * 1024;
 
 /// The segment that a read looks at.
