@@ -237,13 +237,17 @@ fn is_of_a_topic(entry: &DirEntry) -> bool {
     }
 }
 
+/// Partitions of one topic that a store can hold. A directory with a larger number is not ours: a
+/// topic without its label is as wide as its largest number.
+pub const PARTITIONS_MAX: u32 = 1_000_000;
+
 /// The number of a partition from the name of its directory, `partition{ID}`.
 pub fn partition_of(name: &str) -> Option<u32> {
     let number = name.strip_prefix(PARTITION_PREFIX)?;
     number
         .parse()
         .ok()
-        .filter(|parsed: &u32| parsed.to_string() == number)
+        .filter(|parsed: &u32| *parsed < PARTITIONS_MAX && parsed.to_string() == number)
 }
 
 /// The name of the directory of a partition.

@@ -283,7 +283,7 @@ fn a_first_start_that_is_cut_at_any_point_is_finished_by_the_next() {
 
 #[test]
 fn names_of_partitions_round_trip() {
-    for partition in [0, 7, 10, u32::MAX] {
+    for partition in [0, 7, 10, PARTITIONS_MAX - 1] {
         assert_eq!(
             partition_of(&partition_dir_name(partition)),
             Some(partition)
@@ -295,6 +295,8 @@ fn names_of_partitions_round_trip() {
         "partition+1",
         "Partition0",
         "partition0x",
+        "partition1000000",
+        "partition4294967295",
     ] {
         assert_eq!(partition_of(name), None, "{name}");
     }
