@@ -17,6 +17,7 @@ mod conformance;
 mod crash;
 mod grpc;
 mod hostile;
+mod long;
 mod readme;
 mod tidy;
 mod wire;
@@ -37,6 +38,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
+  long                 tests of CI with large counts: `cargo xtask long` lists them
   readme               runs the commands of README.md and docs/*.md against a fresh broker on port 9092
   tidy                 arrows between crates, file heads, sizes, names
 ";
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
             "flights" => conformance::flights::run(rest),
             "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),
+            "long" => long::run(rest),
             "readme" => readme::run(rest),
             "tidy" => tidy::run(),
             other => Err(format!("unknown command '{other}'\n\n{USAGE}")),

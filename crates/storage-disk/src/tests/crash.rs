@@ -63,6 +63,7 @@ struct World {
     removed: Vec<TopicMeta>,
     next_value: u64,
     next_id: u8,
+    cuts: u64,
 }
 
 impl World {
@@ -87,6 +88,7 @@ impl World {
             removed,
             next_value: 0,
             next_id: 1,
+            cuts: 0,
         }
     }
 
@@ -302,6 +304,7 @@ impl World {
     fn end(&mut self) {
         if self.durability == Durability::Fsync && !self.chance(4) {
             self.vfs.power_cut(self.rng.next_u64());
+            self.cuts += 1;
         } else {
             self.vfs.process_kill();
         }
@@ -463,23 +466,28 @@ impl Model {
     }
 }
 
-fn seeds(count: u64) -> std::ops::Range<u64> {
-    let first = std::env::var("OTTLA_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    first.map_or(0..count, |seed| seed..seed + 1)
+/// A number from the environment: `cargo xtask long` sets larger ones.
+fn setting(name: &str, without: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(without, |value| value.parse().expect("a number"))
 }
 
 #[test]
-fn what_was_promised_survives_a_power_cut() {
-    for seed in seeds(500) {
-        World::new(seed, Durability::Fsync).run();
+fn what_was_promised_survives_power_cuts() {
+    let (wanted, first) = (setting("OTTLA_CUTS", 1500), setting("OTTLA_SEED", 0));
+    let (mut cuts, mut seed) = (0, first);
+    while cuts < wanted {
+        let mut world = World::new(seed, Durability::Fsync);
+        world.run();
+        (cuts, seed) = (cuts + world.cuts, seed.wrapping_add(1));
     }
+    println!("cuts: {cuts}, seed {first}");
 }
 
 #[test]
 fn what_was_promised_survives_a_kill() {
-    for seed in seeds(150) {
+    let first = setting("OTTLA_SEED", 0);
+    for seed in first..first + 150 {
         World::new(seed, Durability::Os).run();
     }
 }

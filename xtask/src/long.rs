@@ -1,0 +1,75 @@
+//! `cargo xtask long TEST`: the tests of `.ci/run` with counts that take minutes to hours.
+//!
+//! One row and one function for each test. A row that runs tests of a crate goes through
+//! [`simulation`], which is also how the short runs of `.ci/run` are started.
+
+use std::process::{Command, Stdio};
+
+use crate::Outcome;
+use crate::chance::fresh_seed;
+
+const USAGE: &str = "usage: cargo xtask long TEST
+
+  power-cuts [--cuts N] [--seed N]   power cuts on the simulated disk (500000)
+";
+
+/// Runs the long form of a test.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let Some((test, rest)) = arguments.split_first() else {
+        return Err(USAGE.to_owned());
+    };
+    match test.as_str() {
+        "power-cuts" => power_cuts(rest),
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+fn power_cuts(arguments: &[String]) -> Outcome {
+    let [cuts, seed] = numbers(arguments, [("--cuts", 500_000), ("--seed", fresh_seed())])?;
+    simulation("power_cuts", &[("OTTLA_CUTS", cuts), ("OTTLA_SEED", seed)])
+}
+
+/// The values of flags that take a number each, or what they are without.
+pub(crate) fn numbers<const N: usize>(
+    arguments: &[String],
+    flags: [(&str, u64); N],
+) -> Result<[u64; N], String> {
+    let mut values = flags.map(|(_, value)| value);
+    let mut rest = arguments.iter();
+    while let Some(flag) = rest.next() {
+        let known = flags.iter().position(|(name, _)| name == flag);
+        let (Some(at), Some(value)) = (known, rest.next()) else {
+            return Err(USAGE.to_owned());
+        };
+        values[at] = value
+            .parse()
+            .map_err(|error| format!("{flag} {value}: {error}"))?;
+    }
+    Ok(values)
+}
+
+/// Runs the tests of the store whose names contain `filter`, optimised, with these settings.
+pub(crate) fn simulation(filter: &str, settings: &[(&str, u64)]) -> Outcome {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args([
+            "test",
+            "--release",
+            "--locked",
+            "--quiet",
+            "-p",
+            "storage-disk",
+            "--lib",
+        ])
+        .args(["--", "--nocapture", filter])
+        .current_dir(crate::root())
+        .stdin(Stdio::null());
+    for (name, value) in settings {
+        command.env(name, value.to_string());
+    }
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the tests named {filter} failed ({status})")),
+        Err(error) => Err(format!("cannot run cargo: {error}")),
+    }
+}
