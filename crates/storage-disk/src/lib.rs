@@ -38,6 +38,7 @@ mod paths;
 mod pool;
 mod position;
 mod producer_snapshot;
+mod quarantine;
 mod recovery;
 mod rewrite;
 mod segment;

@@ -28,6 +28,8 @@ pub(crate) struct Listing {
     pub(crate) indexes: Vec<(Offset, SegmentFile)>,
     /// Offsets of producer snapshots, in order.
     pub(crate) snapshots: Vec<Offset>,
+    /// Base offsets of segments with a quarantine list, in order.
+    pub(crate) quarantines: Vec<Offset>,
     /// Names that a crash left behind.
     pub(crate) leftovers: Vec<String>,
 }
@@ -58,6 +60,7 @@ pub(crate) fn list(vfs: &dyn Vfs, directory: &Path) -> io::Result<Option<Listing
                 listing.logs.push(LogFile { base, size });
             }
             Some((offset, SegmentFile::Snapshot)) => listing.snapshots.push(offset),
+            Some((base, SegmentFile::Quarantine)) => listing.quarantines.push(base),
             Some(index) => listing.indexes.push(index),
             None => {}
         }
@@ -65,5 +68,6 @@ pub(crate) fn list(vfs: &dyn Vfs, directory: &Path) -> io::Result<Option<Listing
     // Names of 20 digits sort as their numbers do, but nothing here relies on the file system.
     listing.logs.sort_unstable_by_key(|log| log.base);
     listing.snapshots.sort_unstable();
+    listing.quarantines.sort_unstable();
     Ok(Some(listing))
 }

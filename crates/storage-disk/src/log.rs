@@ -7,11 +7,13 @@
 //!
 //! - `append`: producer rules, place, roll, the one write
 //! - `read`: from an offset to a run of whole batches
+//! - `damage`: what a read does where the bytes are not good
 //! - `times`: from a time to an offset
 //! - `load`: what is read when a log is used first
 //! - `rounds`: what the sync thread and the maintenance thread ask of a log
 
 mod append;
+mod damage;
 mod load;
 mod read;
 mod reader;
@@ -216,7 +218,6 @@ impl DiskLog {
 
     fn corrupt(&self, offset: Offset, reason: &str) -> Fault {
         let failure = self.failure(&format!("the records at offset {offset}"), &reason);
-        tracing::error!(%failure, "D: damaged records; later ones stay readable");
         Fault::Read(ReadError::Corrupt(failure))
     }
 

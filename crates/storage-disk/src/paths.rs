@@ -24,10 +24,17 @@ pub(crate) enum SegmentFile {
     Index,
     TimeIndex,
     Snapshot,
+    Quarantine,
 }
 
 impl SegmentFile {
-    const ALL: [Self; 4] = [Self::Log, Self::Index, Self::TimeIndex, Self::Snapshot];
+    const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Index,
+        Self::TimeIndex,
+        Self::Snapshot,
+        Self::Quarantine,
+    ];
 
     const fn extension(self) -> &'static str {
         match self {
@@ -35,6 +42,7 @@ impl SegmentFile {
             Self::Index => "index",
             Self::TimeIndex => "timeindex",
             Self::Snapshot => "snapshot",
+            Self::Quarantine => "quarantine",
         }
     }
 

@@ -44,8 +44,31 @@ pub(super) struct Plan {
 }
 
 impl DiskLog {
-    /// See [`storage::Log::read`].
+    /// See [`storage::Log::read`]. Goes on behind damage whose loss was accepted.
     pub(super) fn read_with(
+        &self,
+        from: Offset,
+        limit: ReadLimit,
+        isolation: Isolation,
+        access: Access,
+    ) -> Result<ReadSlice, Fault> {
+        let mut from = from;
+        loop {
+            match self.read_at(from, limit, isolation, access) {
+                Err(Fault::Read(error @ ReadError::Corrupt(_))) => {
+                    let next = self.step_over(from, isolation, (access, error))?;
+                    assert!(
+                        next > from,
+                        "a read goes forward from {from}, not to {next}"
+                    );
+                    from = next;
+                }
+                read => return read,
+            }
+        }
+    }
+
+    fn read_at(
         &self,
         from: Offset,
         limit: ReadLimit,

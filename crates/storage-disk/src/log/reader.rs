@@ -8,6 +8,8 @@ use storage::ReadLimit;
 use vfs::File;
 
 use crate::position::Position;
+use crate::quarantine::Entry;
+use crate::recovery::Label;
 use crate::segment_index::SegmentIndex;
 use crate::walk::{EpochRange, Found, Step, Walk, resync};
 use crate::window::{Access, Fault};
@@ -224,6 +226,78 @@ impl SegmentReader<'_> {
                     match self.behind_damage(index, position, expected)? {
                         Some(found) => walk.jump(found.position),
                         None => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The damage that holds offset `from`, every byte before it looked at; `None` if the batch
+    /// there is good. The log goes on at `next_base` behind this segment.
+    pub(super) fn damage_at(
+        &self,
+        index: &dyn IndexLookup,
+        from: Offset,
+        next_base: Offset,
+    ) -> Result<Option<Entry>, Fault> {
+        let entry = index
+            .floor(from)
+            .filter(|(position, _)| *position < self.limit);
+        let whole = (Position::ZERO, Some(self.base));
+        let (start, expected) = entry.map_or(whole, |(position, _)| (position, None));
+        let found = self.damage_between((start, expected), index, (from, next_base))?;
+        match found {
+            // The way to it begins in the middle of damage.
+            Some(entry) if entry.first > from || entry.last < from => {
+                self.damage_between(whole, index, (from, next_base))
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn damage_between(
+        &self,
+        (start, expected): (Position, Option<Offset>),
+        index: &dyn IndexLookup,
+        (from, next_base): (Offset, Offset),
+    ) -> Result<Option<Entry>, Fault> {
+        let range = (start, self.limit);
+        let mut walk = Walk::checked(self.file, self.access, range, expected, self.epochs);
+        let entry = |first: Offset, next: Offset, (position, end), label| Entry {
+            first,
+            last: Offset::new(next.get().saturating_sub(1)).max(first),
+            position,
+            end,
+            label,
+            accepted: false,
+        };
+        let mut landed = None;
+        loop {
+            match walk.step()? {
+                Step::Batch(found) if found.header.next_offset() <= from => {}
+                Step::Batch(_) => return Ok(None),
+                Step::End => {
+                    let first = walk.expected().unwrap_or(from);
+                    let nowhere = (self.limit, self.limit);
+                    return Ok(Some(entry(first, next_base, nowhere, Label::K)));
+                }
+                Step::Damaged { position, .. } => {
+                    let first = walk.expected().or(landed).unwrap_or(next_base);
+                    let behind = self.behind_damage(index, position, first)?;
+                    match behind {
+                        Some(found) if found.header.base_offset <= from => {
+                            walk.jump(found.position);
+                            landed = Some(found.header.base_offset);
+                        }
+                        Some(found) => {
+                            let range = (position, found.position);
+                            let next = found.header.base_offset;
+                            return Ok(Some(entry(first, next, range, Label::J)));
+                        }
+                        None => {
+                            let range = (position, self.limit);
+                            return Ok(Some(entry(first, next_base, range, Label::J)));
+                        }
                     }
                 }
             }

@@ -7,6 +7,7 @@ use storage::{LeaderEpochs, ProducerTable, StorageFailure};
 use vfs::File;
 
 use crate::position::Position;
+use crate::quarantine::Quarantine;
 use crate::segment::{ActiveSegment, SealedSegment};
 use crate::segment_index::SegmentIndex;
 
@@ -51,6 +52,8 @@ pub(super) struct State {
     pub(super) visible: Mark,
     /// Below this, everything was synced.
     pub(super) durable: Mark,
+    /// What cannot be read; `None` until somebody looked.
+    pub(super) quarantine: Option<Quarantine>,
     pub(super) loaded: Option<Box<Loaded>>,
 }
 
@@ -144,6 +147,7 @@ impl State {
             end,
             visible: end,
             durable: end,
+            quarantine: None,
             loaded: None,
         }
     }

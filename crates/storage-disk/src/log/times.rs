@@ -99,9 +99,18 @@ impl DiskLog {
 
     /// The segment that holds `from`, if it is visible.
     fn next_plan(&self, from: Option<Offset>, isolation: Isolation) -> Result<Option<Plan>, Fault> {
-        let Some(from) = from else { return Ok(None) };
-        let (plan, _) = self.plan(from, isolation, Access::Blocking)?;
-        Ok(plan)
+        let Some(mut from) = from else {
+            return Ok(None);
+        };
+        loop {
+            match self.plan(from, isolation, Access::Blocking) {
+                Ok((plan, _)) => return Ok(plan),
+                Err(Fault::Read(error @ ReadError::Corrupt(_))) => {
+                    from = self.step_over(from, isolation, (Access::Blocking, error))?;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
     }
 
     fn in_segment<T>(

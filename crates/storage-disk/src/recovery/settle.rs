@@ -20,6 +20,22 @@ impl Recovery<'_> {
         }
     }
 
+    /// Where the log begins. The journal knows; a first segment that begins later was lost.
+    pub(super) fn place_start(&mut self, first: Option<Offset>, end: Offset) -> Offset {
+        let found = first.unwrap_or(Offset::ZERO);
+        let Some(known) = self.circumstances.log_start else {
+            return found.min(end);
+        };
+        let start = known.min(end);
+        if let Some(first) = first.filter(|first| *first > start) {
+            let what = format!("offsets {start} to {first} are in no segment");
+            self.report.alarm(Label::K, self.describe(&what));
+            let nowhere = (Position::ZERO, Position::ZERO);
+            self.quarantine(first, (start, first), nowhere, Label::K);
+        }
+        start
+    }
+
     /// The segment that appends go to, made if there is none, and the offset they begin with.
     pub(super) fn place_end(&mut self, scanned: &mut Scanned) -> Result<Mark, Fault> {
         let floor = self.floor_offset();
@@ -27,7 +43,14 @@ impl Recovery<'_> {
             let next = scanned.next;
             let what = format!("offsets {next} to {floor} were durable and are gone");
             self.report.alarm(Label::H, self.describe(&what));
+            if !self.end_hole(floor) {
+                let before = scanned.kept.last();
+                let base = before.map_or(floor, |before| before.base);
+                let size = before.map_or(Position::ZERO, |before| before.size);
+                self.quarantine(base, (next, floor), (size, size), Label::H);
+            }
         }
+        self.end_hole(scanned.next);
         let offset = scanned.next.max(floor);
         let reusable = scanned.kept.last().filter(|_| offset == scanned.next);
         if let Some(last) = reusable {

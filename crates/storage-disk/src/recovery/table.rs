@@ -41,6 +41,38 @@ pub enum Label {
     U,
 }
 
+impl Label {
+    const ALL: [Self; 16] = [
+        Self::B,
+        Self::C,
+        Self::D,
+        Self::E,
+        Self::G,
+        Self::H,
+        Self::J,
+        Self::K,
+        Self::M,
+        Self::N,
+        Self::O,
+        Self::P,
+        Self::Q,
+        Self::R,
+        Self::T,
+        Self::U,
+    ];
+
+    /// Its letter, as it stands in a quarantine list.
+    pub(crate) fn letter(self) -> u8 {
+        let text = self.to_string();
+        *text.as_bytes().first().expect("a label is a letter")
+    }
+
+    /// The label of a letter.
+    pub(crate) fn of_letter(letter: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|label| label.letter() == letter)
+    }
+}
+
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
@@ -52,6 +84,10 @@ impl fmt::Display for Label {
 pub(super) enum Rest {
     Nothing,
     Zeros,
+    /// The begin of the batch that belongs here; the file ends inside it.
+    Torn,
+    /// Whole batches by their heads, up to the end of the file, whose bytes are not good.
+    Complete,
     Junk,
 }
 
@@ -73,6 +109,11 @@ impl Facts {
     /// Unsynced writes may be lost in any order: what follows a hole was never acknowledged.
     fn power_was_cut(self) -> bool {
         self.watermark_known && !self.same_boot
+    }
+
+    /// A power cut leaves anything of what was not synced, a kill the begin of a batch.
+    fn ends_as_a_crash_does(self) -> bool {
+        self.watermark_known && (!self.same_boot || self.rest == Rest::Torn)
     }
 }
 
@@ -97,7 +138,7 @@ pub(super) struct Case {
     pub(super) alarm: bool,
 }
 
-pub(super) const CASES: [Case; 7] = [
+pub(super) const CASES: [Case; 10] = [
     Case {
         label: Label::G,
         found: |facts| facts.rest == Rest::Nothing,
@@ -112,13 +153,34 @@ pub(super) const CASES: [Case; 7] = [
     },
     Case {
         label: Label::E,
-        found: |facts| facts.rest == Rest::Zeros && (!facts.good_later || facts.power_was_cut()),
+        found: |facts| facts.rest == Rest::Zeros && facts.power_was_cut() && !facts.good_later,
         decision: Decision::Cut,
         alarm: false,
     },
     Case {
+        label: Label::E,
+        found: |facts| facts.rest == Rest::Zeros && facts.power_was_cut(),
+        decision: Decision::Cut,
+        alarm: true,
+    },
+    Case {
+        label: Label::E,
+        found: |facts| facts.rest == Rest::Zeros && !facts.good_later,
+        decision: Decision::Cut,
+        alarm: true,
+    },
+    // A killed process leaves a file that ends inside a batch, never a whole batch of wrong bytes:
+    // these were written and may have been acknowledged. Their offsets are not given again.
+    Case {
+        label: Label::D,
+        found: |facts| facts.rest == Rest::Complete && !facts.power_was_cut(),
+        decision: Decision::StepOver,
+        alarm: true,
+    },
+    // Whoever wrote it never got to acknowledge it.
+    Case {
         label: Label::C,
-        found: |facts| !facts.good_later && facts.watermark_known,
+        found: |facts| !facts.good_later && facts.ends_as_a_crash_does(),
         decision: Decision::Cut,
         alarm: false,
     },
@@ -132,7 +194,7 @@ pub(super) const CASES: [Case; 7] = [
         label: Label::C,
         found: Facts::power_was_cut,
         decision: Decision::Cut,
-        alarm: false,
+        alarm: true,
     },
     Case {
         label: Label::D,

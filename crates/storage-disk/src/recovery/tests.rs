@@ -9,6 +9,7 @@ use super::{Circumstances, Floor, Label, RecoveryReport, recover};
 use crate::log::{Mark, Place};
 use crate::paths::SegmentFile;
 use crate::position::Position;
+use crate::quarantine::List;
 
 const DIRECTORY: &str = "/partition0";
 
@@ -232,6 +233,296 @@ fn each_state_has_its_outcome_twice() {
             "{what}: the second time changes nothing"
         );
         vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+    }
+}
+
+/// A batch whose records are not what was written.
+fn damaged(base: i64) -> Vec<u8> {
+    let mut bytes = batch(base);
+    *bytes.last_mut().expect("a batch has bytes") ^= 1;
+    bytes
+}
+
+/// First and last offset and label of each range, and bytes kept of cuts.
+type Noted = (Vec<(i64, i64, Label)>, Vec<Vec<u8>>);
+
+fn noted(vfs: &SimVfs) -> Noted {
+    let directory = Path::new(DIRECTORY);
+    let listing = crate::listing::list(vfs, directory)
+        .expect("listed")
+        .expect("it is there");
+    let (mut ranges, mut kept) = (Vec::new(), Vec::new());
+    for base in listing.quarantines {
+        let list = List::read(vfs, directory, base);
+        for entry in list.entries() {
+            ranges.push((entry.first.get(), entry.last.get(), entry.label));
+        }
+        kept.extend(list.cuts().iter().map(|(_, bytes)| bytes.clone()));
+    }
+    (ranges, kept)
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_cannot_be_read_is_listed_and_what_is_cut_is_kept() {
+    let size = batch(0).len();
+    let torn = &batch(3)[..size - 3];
+    let junk = vec![0xA5; 300];
+    let at = |count: usize| known(2, 0, count * size);
+    let all = |parts: &[&[u8]]| parts.concat();
+    // What; segments; floor; same boot; log end; alarms; ranges; kept.
+    type Row = (
+        &'static str,
+        Vec<(i64, Vec<u8>)>,
+        Floor,
+        bool,
+        i64,
+        usize,
+        Noted,
+    );
+    let rows: Vec<Row> = vec![
+        (
+            "a kill in the middle of a write",
+            vec![(0, all(&[&batches(0..3), torn]))],
+            at(2),
+            true,
+            3,
+            0,
+            (vec![], vec![torn.to_vec()]),
+        ),
+        (
+            "a kill in the middle of a head",
+            vec![(0, all(&[&batches(0..3), &torn[..9]]))],
+            at(2),
+            true,
+            3,
+            0,
+            (vec![], vec![torn[..9].to_vec()]),
+        ),
+        (
+            "a whole batch of wrong bytes, on the same boot: it may have been acknowledged",
+            vec![(0, all(&[&batches(0..3), &damaged(3)]))],
+            at(2),
+            true,
+            4,
+            1,
+            (vec![(3, 3, Label::D)], vec![]),
+        ),
+        (
+            "two of them",
+            vec![(0, all(&[&batches(0..3), &damaged(3), &damaged(4)]))],
+            at(2),
+            true,
+            5,
+            1,
+            (vec![(3, 3, Label::D), (4, 4, Label::D)], vec![]),
+        ),
+        (
+            "the same after a power cut: it was not synced",
+            vec![(0, all(&[&batches(0..3), &damaged(3)]))],
+            at(2),
+            false,
+            3,
+            0,
+            (vec![], vec![damaged(3)]),
+        ),
+        (
+            "junk, on the same boot: a kill does not leave that",
+            vec![(0, all(&[&batches(0..3), &junk]))],
+            at(2),
+            true,
+            3,
+            1,
+            (vec![], vec![junk.clone()]),
+        ),
+        (
+            "damage and good batches behind it, after a power cut",
+            vec![(0, all(&[&batches(0..3), &damaged(3), &batches(4..6)]))],
+            at(2),
+            false,
+            3,
+            1,
+            (vec![], vec![all(&[&damaged(3), &batches(4..6)])]),
+        ),
+        (
+            "two damaged places and a torn end, on the same boot",
+            vec![(
+                0,
+                all(&[
+                    &batches(0..3),
+                    &damaged(3),
+                    &batches(4..6),
+                    &damaged(6),
+                    &batch(7),
+                    &batch(8)[..40],
+                ]),
+            )],
+            at(2),
+            true,
+            8,
+            1,
+            (
+                vec![(3, 3, Label::D), (6, 6, Label::D)],
+                vec![batch(8)[..40].to_vec()],
+            ),
+        ),
+        (
+            "a head that leads nowhere, on the same boot",
+            vec![(0, all(&[&batches(0..3), &vec![1; size], &batches(4..6)]))],
+            at(2),
+            true,
+            6,
+            1,
+            (vec![(3, 3, Label::D)], vec![]),
+        ),
+        (
+            "damage at the end of a segment, and the next goes on",
+            vec![(0, all(&[&batches(0..3), torn])), (4, batches(4..6))],
+            at(2),
+            true,
+            6,
+            1,
+            (vec![(3, 3, Label::D)], vec![]),
+        ),
+        (
+            "a segment behind a cut",
+            vec![(0, all(&[&batches(0..3), torn])), (4, batches(4..6))],
+            at(2),
+            false,
+            3,
+            2,
+            (vec![], vec![torn.to_vec(), batches(4..6)]),
+        ),
+        (
+            "the end of the file before the watermark",
+            vec![(0, batches(0..2))],
+            known(4, 0, 4 * size),
+            true,
+            4,
+            1,
+            (vec![(2, 3, Label::H)], vec![]),
+        ),
+        (
+            "damage before the watermark up to the end of the file",
+            vec![(0, all(&[&batches(0..2), &junk[..size]]))],
+            known(4, 0, 4 * size),
+            true,
+            4,
+            2,
+            (vec![(2, 3, Label::J)], vec![]),
+        ),
+        (
+            "all is gone",
+            vec![],
+            known(7, 4, 100),
+            false,
+            7,
+            1,
+            (vec![(0, 6, Label::H)], vec![]),
+        ),
+        (
+            "offsets between two segments are gone",
+            vec![(0, batches(0..4)), (6, batches(6..8))],
+            at(2),
+            true,
+            8,
+            1,
+            (vec![(4, 5, Label::K)], vec![]),
+        ),
+        (
+            "the same below the watermark, after a power cut",
+            vec![(0, batches(0..2)), (6, batches(6..8))],
+            known(5, 4, size),
+            false,
+            8,
+            1,
+            (vec![(2, 5, Label::K)], vec![]),
+        ),
+        (
+            "two segments, the earlier reaches as far",
+            vec![(0, batches(0..4)), (2, batches(2..4))],
+            known(0, 0, 0),
+            true,
+            4,
+            1,
+            (vec![], vec![]),
+        ),
+        (
+            "two segments, the later reaches further",
+            vec![(0, batches(0..4)), (2, batches(2..6))],
+            known(0, 0, 0),
+            true,
+            6,
+            1,
+            (vec![], vec![batches(2..4)]),
+        ),
+        (
+            "two segments, the later is not good",
+            vec![(0, batches(0..4)), (2, junk.clone())],
+            known(0, 0, 0),
+            true,
+            4,
+            1,
+            (vec![], vec![]),
+        ),
+    ];
+    for (what, segments, floor, same_boot, end, alarms, expected) in rows {
+        let vfs = directory(&segments);
+        let (place, report) = run(&vfs, floor, same_boot);
+        let place = place.expect("the directory is there");
+        assert_eq!(place.end.offset.get(), end, "{what}: {report:?}");
+        assert_eq!(report.alarms.len(), alarms, "{what}: {report:?}");
+        assert_eq!(noted(&vfs), expected, "{what}");
+        let after = bytes_below(&vfs);
+        run(&vfs, floor, same_boot);
+        assert_eq!(bytes_below(&vfs), after, "{what}: nothing changes twice");
+    }
+}
+
+#[test]
+fn a_first_segment_that_is_gone_is_missed() {
+    let size = batch(0).len();
+    let vfs = directory(&[(4, batches(4..6))]);
+    let circumstances = Circumstances {
+        floor: known(6, 4, 2 * size),
+        log_start: Some(Offset::new(1)),
+        same_boot: true,
+        epoch_max: 1,
+    };
+    let mut report = RecoveryReport::default();
+    let place = recover(&vfs, Path::new(DIRECTORY), circumstances, &mut report);
+    let place = place.expect("the disk works").expect("it is there");
+    assert_eq!(place.log_start, Offset::new(1), "the loss is not hidden");
+    assert_eq!(noted(&vfs).0, [(1, 3, Label::K)]);
+    assert_eq!(report.alarms.len(), 1, "{report:?}");
+}
+
+#[test]
+fn what_is_cut_was_kept_before() {
+    let size = batch(0).len();
+    let original = directory(&[(0, [batches(0..3), vec![0xA5; 300]].concat())]);
+    original.sync_dir(Path::new("/")).expect("synced");
+    original.sync_dir(Path::new(DIRECTORY)).expect("synced");
+    let log = SegmentFile::Log.path(Path::new(DIRECTORY), Offset::ZERO);
+    let file = original.open(&log, OpenMode::Read).expect("it is there");
+    file.sync_data().expect("synced");
+    drop(file);
+    for changes in 0..20 {
+        let vfs = original.fork();
+        let circumstances = Circumstances {
+            floor: known(2, 0, 2 * size),
+            log_start: None,
+            same_boot: false,
+            epoch_max: 1,
+        };
+        vfs.stop_after(changes);
+        let mut report = RecoveryReport::default();
+        let _ = recover(&vfs, Path::new(DIRECTORY), circumstances, &mut report);
+        vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+        let left = vfs.stat(&log).expect("asked").expect("it is there");
+        let is_cut = left.size_bytes == batches(0..3).len() as u64;
+        let kept = noted(&vfs).1 == [vec![0xA5; 300]];
+        assert!(kept || !is_cut, "after {changes} changes");
     }
 }
 

@@ -2,7 +2,13 @@
 
 use super::{CASES, Decision, Facts, Label, Rest, decide};
 
-const RESTS: [Rest; 3] = [Rest::Nothing, Rest::Zeros, Rest::Junk];
+const RESTS: [Rest; 5] = [
+    Rest::Nothing,
+    Rest::Zeros,
+    Rest::Torn,
+    Rest::Complete,
+    Rest::Junk,
+];
 
 fn all_facts() -> impl Iterator<Item = Facts> {
     RESTS.into_iter().flat_map(|rest| {
@@ -17,96 +23,69 @@ fn all_facts() -> impl Iterator<Item = Facts> {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn labels_stand_for_their_decisions() {
-    let facts = |rest, good_later, watermark_known, same_boot| Facts {
-        below_watermark: false,
-        rest,
-        good_later,
-        watermark_known,
-        same_boot,
-    };
+    use Decision::{Accept, Cut, StepOver};
+    use Label::{C, D, E, G};
+    use Rest::{Complete, Junk, Nothing, Torn, Zeros};
+    // Rest; a good batch later, watermark known, same boot; label, decision, alarm.
     let cases = [
-        (
-            facts(Rest::Nothing, false, true, true),
-            Label::G,
-            Decision::Accept,
-            false,
-        ),
-        (
-            facts(Rest::Zeros, false, true, true),
-            Label::E,
-            Decision::Cut,
-            false,
-        ),
-        (
-            facts(Rest::Zeros, false, false, true),
-            Label::E,
-            Decision::Cut,
-            false,
-        ),
-        (
-            facts(Rest::Zeros, true, true, false),
-            Label::E,
-            Decision::Cut,
-            false,
-        ),
-        (
-            facts(Rest::Zeros, true, true, true),
-            Label::D,
-            Decision::StepOver,
-            true,
-        ),
-        (
-            facts(Rest::Junk, false, true, true),
-            Label::C,
-            Decision::Cut,
-            false,
-        ),
-        (
-            facts(Rest::Junk, false, true, false),
-            Label::C,
-            Decision::Cut,
-            false,
-        ),
-        (
-            facts(Rest::Junk, false, false, false),
-            Label::C,
-            Decision::Cut,
-            true,
-        ),
-        (
-            facts(Rest::Junk, true, true, false),
-            Label::C,
-            Decision::Cut,
-            false,
-        ),
-        (
-            facts(Rest::Junk, true, true, true),
-            Label::D,
-            Decision::StepOver,
-            true,
-        ),
-        (
-            facts(Rest::Junk, true, false, false),
-            Label::D,
-            Decision::StepOver,
-            true,
-        ),
-        (
-            facts(Rest::Junk, true, false, true),
-            Label::D,
-            Decision::StepOver,
-            true,
-        ),
+        (Nothing, (false, true, true), G, Accept, false),
+        (Zeros, (false, true, false), E, Cut, false),
+        (Zeros, (false, true, true), E, Cut, true),
+        (Zeros, (false, false, true), E, Cut, true),
+        (Zeros, (true, true, false), E, Cut, true),
+        (Zeros, (true, true, true), D, StepOver, true),
+        (Torn, (false, true, true), C, Cut, false),
+        (Torn, (false, true, false), C, Cut, false),
+        (Torn, (false, false, true), C, Cut, true),
+        (Torn, (true, true, true), D, StepOver, true),
+        (Complete, (false, true, true), D, StepOver, true),
+        (Complete, (false, false, false), D, StepOver, true),
+        (Complete, (false, true, false), C, Cut, false),
+        (Junk, (false, true, true), C, Cut, true),
+        (Junk, (false, true, false), C, Cut, false),
+        (Junk, (false, false, false), C, Cut, true),
+        (Junk, (true, true, false), C, Cut, true),
+        (Junk, (true, true, true), D, StepOver, true),
+        (Junk, (true, false, false), D, StepOver, true),
     ];
-    for (facts, label, decision, alarm) in cases {
+    for (rest, (good_later, watermark_known, same_boot), label, decision, alarm) in cases {
+        let facts = Facts {
+            below_watermark: false,
+            rest,
+            good_later,
+            watermark_known,
+            same_boot,
+        };
         let case = decide(facts);
         assert_eq!(
             (case.label, case.decision, case.alarm),
             (label, decision, alarm),
             "{facts:?}"
         );
+    }
+}
+
+#[test]
+fn what_may_have_been_acknowledged_is_never_lost_in_silence() {
+    for facts in all_facts() {
+        let case = decide(facts);
+        let crash = facts.watermark_known
+            && !facts.good_later
+            && (!facts.same_boot || facts.rest == Rest::Torn);
+        if facts.rest != Rest::Nothing && !crash {
+            assert!(case.alarm, "{facts:?}");
+        }
+    }
+}
+
+#[test]
+fn letters_name_labels() {
+    for letter in 0..=u8::MAX {
+        if let Some(label) = Label::of_letter(letter) {
+            assert_eq!(label.letter(), letter);
+            assert_eq!(label.to_string(), char::from(letter).to_string());
+        }
     }
 }
 

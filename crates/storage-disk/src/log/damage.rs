@@ -1,0 +1,197 @@
+//! What a read does where the bytes are not good: it says how far that goes, notes it in the
+//! quarantine list, and goes on behind where somebody accepted the loss.
+//!
+//! The bytes were looked at before anything here is asked, so no list hides a good batch.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use records::Offset;
+use storage::{Isolation, ReadError};
+use vfs::File;
+
+use super::DiskLog;
+use crate::names;
+use crate::paths::SegmentFile;
+use crate::position::Position;
+use crate::quarantine::{Entry, List, Quarantine};
+use crate::recovery::Label;
+use crate::window::{Access, Fault};
+
+impl DiskLog {
+    /// The records at `from` cannot be read. Where to go on, if that was accepted; else the error.
+    pub(super) fn step_over(
+        &self,
+        from: Offset,
+        isolation: Isolation,
+        (access, reason): (Access, ReadError),
+    ) -> Result<Offset, Fault> {
+        if let Some((base, entry)) = self.quarantined(from, access)? {
+            return self.verdict(base, &entry);
+        }
+        if access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        // Somebody else may have noted it meanwhile: the list decides.
+        let Some((base, entry)) = self.measure_damage(from, isolation)? else {
+            return Err(reason.into());
+        };
+        self.quarantine(base, &[entry], &reason.to_string())?;
+        match self.quarantined(from, access)? {
+            Some((base, entry)) => self.verdict(base, &entry),
+            None => Err(reason.into()),
+        }
+    }
+
+    /// The range that holds an offset which cannot be read, if it is known.
+    fn quarantined(&self, from: Offset, access: Access) -> Result<Option<(Offset, Entry)>, Fault> {
+        if let Some(known) = &self.state.lock().quarantine {
+            return Ok(known.find(from));
+        }
+        if access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        self.load_quarantine()?;
+        let state = self.state.lock();
+        Ok(state.quarantine.as_ref().and_then(|known| known.find(from)))
+    }
+
+    fn verdict(&self, base: Offset, entry: &Entry) -> Result<Offset, Fault> {
+        if entry.accepted {
+            return Ok(entry.last.plus(1));
+        }
+        let path = SegmentFile::Log.path(&self.directory(), base);
+        let Entry {
+            first,
+            last,
+            position,
+            end,
+            label,
+            ..
+        } = entry;
+        let what = format!(
+            "offsets {first} to {last} cannot be read: bytes {position} to {end} of {} ({label})",
+            path.display()
+        );
+        let failure = self.failure("quarantined", &what);
+        tracing::debug!(%failure, "a read of damaged records");
+        Err(Fault::Read(ReadError::Corrupt(failure)))
+    }
+
+    /// Reads the quarantine lists, unless that was done.
+    pub(crate) fn load_quarantine(&self) -> Result<(), Fault> {
+        let _names = self.names.lock();
+        {
+            let state = self.state.lock();
+            state.serves()?;
+            if state.quarantine.is_some() {
+                return Ok(());
+            }
+        }
+        let known = Quarantine::read(&*self.context.vfs, &self.directory())?;
+        self.state.lock().quarantine = Some(known);
+        Ok(())
+    }
+
+    /// Notes ranges of one segment in its list. How many of them are new.
+    pub(crate) fn quarantine(
+        &self,
+        base: Offset,
+        entries: &[Entry],
+        reason: &str,
+    ) -> Result<usize, Fault> {
+        self.load_quarantine()?;
+        // IMPORTANT: a removal waits for this; after it the path may be another topic's.
+        let _names = self.names.lock();
+        self.state.lock().serves()?;
+        let (vfs, directory) = (&*self.context.vfs, self.directory());
+        let mut list = List::read(vfs, &directory, base);
+        let mut news = 0_usize;
+        for entry in entries {
+            if !list.add(*entry) {
+                continue;
+            }
+            news = news.saturating_add(1);
+            let path = SegmentFile::Log.path(&directory, base);
+            tracing::error!(
+                file = %path.display(), first = %entry.first, last = %entry.last,
+                position = %entry.position, end = %entry.end, reason,
+                "{}: damaged records; later ones stay readable", entry.label
+            );
+        }
+        if news > 0 {
+            self.write_list(&list, &directory, base)?;
+        }
+        if let Some(known) = &mut self.state.lock().quarantine {
+            known.set(base, list.entries());
+        }
+        Ok(news)
+    }
+
+    fn write_list(&self, list: &List, directory: &Path, base: Offset) -> Result<(), Fault> {
+        match list.write(&*self.context.vfs, directory, base) {
+            Ok(()) => Ok(()),
+            Err(error) if names::is_failed_sync(&error) => {
+                // IMPORTANT: as in upkeep, the name of a new segment may be lost with it.
+                let failure = self.failure("names may be lost", &error);
+                self.context.health.fail(&failure);
+                Err(failure.into())
+            }
+            Err(error) => {
+                tracing::warn!(%error, %base, "a quarantine list is not written; it is only derived");
+                Ok(())
+            }
+        }
+    }
+
+    /// How far the damage at `from` goes; `None` if it cannot be found again.
+    fn measure_damage(
+        &self,
+        from: Offset,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, Entry)>, Fault> {
+        let access = Access::Blocking;
+        let plan = match self.plan(from, isolation, access) {
+            Ok((Some(plan), _)) => plan,
+            // No segment begins at or before it.
+            Err(Fault::Read(ReadError::Corrupt(_))) => return Ok(self.lost_start()),
+            Ok((None, _)) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let file: Arc<dyn File> = self.plan_file(&plan, access)?;
+        let reader = self.reader(&*file, access, (plan.base, plan.limit));
+        let index = self.lookup(&plan, &*file, access)?;
+        let entry = reader.damage_at(&index, from, plan.limit_offset)?;
+        Ok(entry.map(|entry| (plan.base, entry)))
+    }
+
+    /// The offsets before the first segment.
+    fn lost_start(&self) -> Option<(Offset, Entry)> {
+        let state = self.state.lock();
+        let loaded = state.loaded.as_ref()?;
+        let first = loaded
+            .sealed
+            .first()
+            .map_or(loaded.active.base, |sealed| sealed.base);
+        let start = self.start();
+        (start < first).then(|| {
+            let entry = Entry {
+                first: start,
+                last: Offset::new(first.get().saturating_sub(1)),
+                position: Position::ZERO,
+                end: Position::ZERO,
+                label: Label::K,
+                accepted: false,
+            };
+            (first, entry)
+        })
+    }
+
+    #[cfg(test)]
+    /// Ranges that cannot be read and offsets in them, as far as lists were looked at.
+    pub(crate) fn open_quarantine(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let known = state.quarantine.as_ref();
+        known.map_or((0, 0), Quarantine::open)
+    }
+}

@@ -1,0 +1,304 @@
+//! `{base}.quarantine`: which offsets of a segment cannot be read, and the bytes of cuts.
+//!
+//! A list explains and never hides. The bytes of the `.log` are looked at first, and only where
+//! they are not good does the list say how far that goes, what found it, and whether somebody
+//! accepted the loss. So a list that is damaged, stale or missing costs no record; the next look
+//! at the damage writes it anew. It is always replaced as a whole.
+
+mod entry;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use records::Offset;
+use records::checksum::crc32c;
+use vfs::Vfs;
+
+use crate::error::is_no_space;
+use crate::frames::{Frame, FrameNumber, Piece, Pieces, read_tolerant};
+use crate::listing;
+use crate::names;
+use crate::paths::SegmentFile;
+use crate::position::Position;
+
+pub(crate) use entry::{ENTRY_BYTES, Entry};
+
+/// Ranges that cannot be read.
+const RANGES: u8 = 1;
+/// One entry and the bytes that were cut there.
+const CUT: u8 = 2;
+/// So much is kept of cuts in one file; the oldest go first.
+pub(crate) const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// No list of ours is longer.
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The list of one segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct List {
+    /// By their first offsets.
+    entries: Vec<Entry>,
+    /// Oldest first.
+    cuts: Vec<(Entry, Vec<u8>)>,
+}
+
+impl List {
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What was cut and is kept.
+    #[cfg(test)]
+    pub(crate) fn cuts(&self) -> &[(Entry, Vec<u8>)] {
+        &self.cuts
+    }
+
+    /// Adds a range; `false` if the list says so already.
+    pub(crate) fn add(&mut self, entry: Entry) -> bool {
+        assert!(
+            entry.first <= entry.last && entry.position <= entry.end,
+            "a range goes forward: {entry:?}"
+        );
+        if self.entries.iter().any(|known| known.covers(&entry)) {
+            return false;
+        }
+        // What is accepted stays accepted, also inside a larger range that is not.
+        self.entries
+            .retain(|known| !entry.covers(known) || (known.accepted && !entry.accepted));
+        self.entries.push(entry);
+        self.entries
+            .sort_unstable_by_key(|entry| (entry.first, entry.last));
+        true
+    }
+
+    /// Keeps the bytes of a cut, the first of them if they are many.
+    pub(crate) fn keep(&mut self, entry: Entry, mut bytes: Vec<u8>) {
+        bytes.truncate(KEPT_BYTES_MAX);
+        if self.cuts.iter().any(|cut| cut.0 == entry && cut.1 == bytes) {
+            return;
+        }
+        self.cuts.push((entry, bytes));
+        while self.kept_bytes() > KEPT_BYTES_MAX {
+            self.cuts.remove(0);
+        }
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.cuts
+            .iter()
+            .fold(0, |sum, (_, bytes)| sum.saturating_add(bytes.len()))
+    }
+
+    #[cfg(test)]
+    /// Takes ranges out, or changes them.
+    pub(crate) fn update(&mut self, change: impl FnMut(&mut Entry) -> bool) {
+        self.entries.retain_mut(change);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.cuts.is_empty()
+    }
+
+    fn encode(&self, base: Offset) -> Vec<u8> {
+        let mut number = FrameNumber::first(generation(base));
+        let mut frame = |kind: u8, count: usize, body: &[u8]| {
+            let entry_count = u32::try_from(count).expect("a list is far below 2^32 entries");
+            let encoded = Frame {
+                number,
+                kind,
+                entry_count,
+                body,
+            }
+            .encode();
+            number = number.next();
+            encoded
+        };
+        let mut body = Vec::with_capacity(self.entries.len().saturating_mul(ENTRY_BYTES));
+        for entry in &self.entries {
+            entry.encode(&mut body);
+        }
+        let mut bytes = frame(RANGES, self.entries.len(), &body);
+        for (entry, kept) in &self.cuts {
+            body.clear();
+            entry.encode(&mut body);
+            body.extend_from_slice(kept);
+            bytes.extend(frame(CUT, 1, &body));
+        }
+        bytes
+    }
+
+    /// All that is good of the bytes, and whether that is all.
+    fn decode(bytes: &[u8], base: Offset) -> (Self, bool) {
+        let mut list = Self::default();
+        let mut whole = true;
+        for piece in Pieces::new(generation(base), &[bytes]) {
+            match piece {
+                Piece::Frame { frame, .. } => whole &= list.take(&frame),
+                Piece::Gap { .. } => whole = false,
+            }
+        }
+        (list, whole)
+    }
+
+    fn take(&mut self, frame: &Frame<'_>) -> bool {
+        match frame.kind {
+            RANGES => {
+                let mut whole = frame.body.len().is_multiple_of(ENTRY_BYTES);
+                for bytes in frame.body.chunks_exact(ENTRY_BYTES) {
+                    match Entry::decode(bytes).filter(|entry| entry.first <= entry.last) {
+                        Some(entry) => {
+                            self.add(entry);
+                        }
+                        None => whole = false,
+                    }
+                }
+                whole
+            }
+            CUT => match (Entry::decode(frame.body), frame.body.get(ENTRY_BYTES..)) {
+                (Some(entry), Some(kept)) => {
+                    self.keep(entry, kept.to_vec());
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The list of the segment at `base`; what cannot be read of it is as if it were not there.
+    pub(crate) fn read(vfs: &dyn Vfs, directory: &Path, base: Offset) -> Self {
+        let path = SegmentFile::Quarantine.path(directory, base);
+        let is_ours = |size_bytes: u64| size_bytes <= FILE_BYTES_MAX;
+        match vfs.stat(&path) {
+            Ok(Some(stat)) if is_ours(stat.size_bytes) => {}
+            Ok(None) => return Self::default(),
+            _ => {
+                tracing::warn!(path = %path.display(), "a quarantine list cannot be read");
+                return Self::default();
+            }
+        }
+        match read_tolerant(vfs, &path) {
+            Ok((bytes, _)) => {
+                let (list, whole) = Self::decode(&bytes, base);
+                if !whole {
+                    tracing::warn!(path = %path.display(), "a quarantine list is damaged; what is missing is found again");
+                }
+                list
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a quarantine list cannot be read");
+                Self::default()
+            }
+        }
+    }
+
+    /// Puts the list beside its segment, durably. A list that has no room, or whose name somebody
+    /// else took, is not written: it is only derived.
+    pub(crate) fn write(&self, vfs: &dyn Vfs, directory: &Path, base: Offset) -> io::Result<()> {
+        let path = SegmentFile::Quarantine.path(directory, base);
+        if self.is_empty() {
+            return match vfs.remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            };
+        }
+        match names::replace(vfs, &path, &self.encode(base)) {
+            Err(error) if names::is_failed_sync(&error) => Err(error),
+            Err(error) if is_no_space(&error) || is_taken(&error) => {
+                tracing::warn!(path = %path.display(), %error, "a quarantine list is not written");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::IsADirectory
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::DirectoryNotEmpty
+    )
+}
+
+/// Of the frames: a list that landed beside another segment is not taken for that one's.
+fn generation(base: Offset) -> u32 {
+    crc32c(&base.get().to_be_bytes())
+}
+
+/// The ranges of all segments of a log.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine {
+    lists: BTreeMap<Offset, Vec<Entry>>,
+}
+
+impl Quarantine {
+    /// Reads the lists in the directory of a partition.
+    pub(crate) fn read(vfs: &dyn Vfs, directory: &Path) -> io::Result<Self> {
+        let listing = listing::list(vfs, directory)?.unwrap_or_default();
+        let lists = listing
+            .quarantines
+            .iter()
+            .map(|&base| (base, List::read(vfs, directory, base).entries));
+        let lists = lists.filter(|(_, entries)| !entries.is_empty()).collect();
+        Ok(Self { lists })
+    }
+
+    /// Takes the list of one segment as it is now.
+    pub(crate) fn set(&mut self, base: Offset, entries: &[Entry]) {
+        if entries.is_empty() {
+            self.lists.remove(&base);
+        } else {
+            self.lists.insert(base, entries.to_vec());
+        }
+    }
+
+    /// All ranges, each with the base offset of the segment whose list has it.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Offset, &Entry)> {
+        self.lists
+            .iter()
+            .flat_map(|(&base, entries)| entries.iter().map(move |entry| (base, entry)))
+    }
+
+    /// The range that holds an offset, an accepted one first.
+    pub(crate) fn find(&self, offset: Offset) -> Option<(Offset, Entry)> {
+        let holding = || self.entries().filter(|(_, entry)| entry.holds(offset));
+        let accepted = holding().find(|(_, entry)| entry.accepted);
+        accepted
+            .or_else(|| holding().next())
+            .map(|(base, entry)| (base, *entry))
+    }
+
+    #[cfg(test)]
+    /// How many ranges nobody accepted yet, and offsets in them.
+    pub(crate) fn open(&self) -> (u64, u64) {
+        let open = self.entries().filter(|(_, entry)| !entry.accepted);
+        open.fold((0, 0), |(ranges, records), (_, entry)| {
+            (
+                u64::saturating_add(ranges, 1),
+                u64::saturating_add(records, entry.offsets()),
+            )
+        })
+    }
+}
+
+/// Where a cut begins and ends, for its entry.
+pub(crate) fn cut_at(
+    first: Offset,
+    (position, end): (Position, Position),
+    label: crate::recovery::Label,
+) -> Entry {
+    Entry {
+        first,
+        last: Offset::new(first.get().saturating_sub(1)),
+        position,
+        end,
+        label,
+        accepted: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
