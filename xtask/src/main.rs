@@ -15,9 +15,11 @@ mod codegen;
 mod compare;
 mod conformance;
 mod crash;
+mod damage;
 mod grpc;
 mod hostile;
 mod long;
+mod page;
 mod readme;
 mod tidy;
 mod wire;
@@ -35,6 +37,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   compare kafka        ottla and Apache Kafka under the same load, in turn; prints the ratios
   conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
   crash                kill -9 under load, again and again: nothing acknowledged is lost; --rounds N
+  damage               a bit, a sector, a file of a data directory is spoilt, again and again; --kafka beside
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
             "compare" => compare::run(rest),
             "conformance" => conformance::run(rest),
             "crash" => crash::run(rest),
+            "damage" => damage::run(rest),
             "flights" => conformance::flights::run(rest),
             "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use kafka_wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use kafka_wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_wire::{Message, Reader, Request, RequestHeader, ResponseHeader, Writer};
@@ -79,12 +81,40 @@ impl Wire {
         Ok(body.freeze())
     }
 
+    /// Sends a produce of one batch; gives its base offset, or the error code as an error.
+    pub(crate) fn produced(&mut self, request: &ProduceRequest) -> Result<i64, String> {
+        let response = self.call(request, PRODUCE_VERSION)?;
+        let mut topics = response.responses.iter();
+        let first = topics.find_map(|topic| topic.partition_responses.first());
+        let partition = first.ok_or("no partition in the answer")?;
+        match (partition.error_code, &partition.error_message) {
+            (0, _) => Ok(partition.base_offset),
+            (code, None) => Err(format!("produce gave error {code}")),
+            (code, Some(said)) => Err(format!("produce gave error {code}: {}", &**said)),
+        }
+    }
+
     /// Makes a topic and waits until it has leaders.
     pub(crate) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), String> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// Makes a topic with configs.
+    pub(crate) fn create_topic_with(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Result<(), String> {
+        let config = |(key, value): &(&str, &str)| CreatableTopicConfig {
+            name: (*key).into(),
+            value: Some((*value).into()),
+        };
         let topic = CreatableTopic {
             name: name.into(),
             num_partitions: partitions,
             replication_factor: 1,
+            configs: configs.iter().map(config).collect(),
             ..CreatableTopic::default()
         };
         let request = CreateTopicsRequest {

@@ -46,7 +46,12 @@ impl Broker {
     pub(crate) fn start(places: &Places, target: &Target) -> Result<Self, String> {
         match target {
             Target::Ottla => Self::start_ottla(places, &Launch::default()),
-            Target::Kafka => start_kafka(places),
+            Target::Kafka => {
+                let data = temporary_folder()?;
+                let mut broker = Self::kafka_in(places, data.path())?;
+                broker.data = Some(data);
+                Ok(broker)
+            }
             Target::Running(address) => Ok(Self {
                 address: address.clone(),
                 process: None,
@@ -58,7 +63,35 @@ impl Broker {
 
     /// Starts ottla on a fresh directory.
     pub(crate) fn start_ottla(places: &Places, launch: &Launch) -> Result<Self, String> {
-        start_ottla(places, launch)
+        let data = temporary_folder()?;
+        let mut broker = Self::ottla_in(places, launch, data.path())?;
+        broker.data = Some(data);
+        Ok(broker)
+    }
+
+    /// Starts ottla on `folder/data`, which the caller keeps or removes.
+    pub(crate) fn ottla_in(
+        places: &Places,
+        launch: &Launch,
+        folder: &Path,
+    ) -> Result<Self, String> {
+        start_ottla(places, launch, folder)
+    }
+
+    /// Starts Apache Kafka on `folder/data`, which is formatted if it is not there.
+    pub(crate) fn kafka_in(places: &Places, folder: &Path) -> Result<Self, String> {
+        start_kafka(places, folder)
+    }
+
+    /// Ends the process as a service manager does, and waits for it.
+    pub(crate) fn stop_cleanly(mut self, limit: Duration) -> Result<(), String> {
+        let process = self.process.as_mut().ok_or("it was not started here")?;
+        let mut kill = Command::new("kill");
+        kill.args(["-TERM", &process.id().to_string()]);
+        process::succeed(kill)?;
+        process::wait(process, limit)
+            .map(drop)
+            .ok_or_else(|| format!("it did not stop within {limit:?}"))
     }
 
     /// Kills the process as `kill -9` does, and leaves it so.
@@ -137,15 +170,14 @@ pub(crate) fn ottla_binary(places: &Places) -> PathBuf {
 }
 
 /// Starts ottla and reads its port from its banner.
-fn start_ottla(places: &Places, launch: &Launch) -> Result<Broker, String> {
-    let data = temporary_folder()?;
+fn start_ottla(places: &Places, launch: &Launch, folder: &Path) -> Result<Broker, String> {
     let binary = ottla_binary(places);
     let log = launch.log.as_deref().map(create).transpose()?;
     let on_port = |port: u16| -> Result<Command, String> {
         let mut ottla = Command::new(&binary);
         ottla
             .args(["--port", &port.to_string(), "--data-dir"])
-            .arg(data.path().join("data"))
+            .arg(folder.join("data"))
             .args(&launch.arguments);
         ottla.stdin(Stdio::null()).stdout(Stdio::null());
         ottla.stderr(match &log {
@@ -169,7 +201,7 @@ fn start_ottla(places: &Places, launch: &Launch) -> Result<Broker, String> {
         address: format!("127.0.0.1:{port}"),
         process: Some(child),
         again: Some(on_port(port)?),
-        data: Some(data),
+        data: None,
     })
 }
 
@@ -204,14 +236,12 @@ fn port_in(line: &str) -> Option<u16> {
 }
 
 /// Formats and starts Apache Kafka, broker and controller in one process.
-fn start_kafka(places: &Places) -> Result<Broker, String> {
-    let data = temporary_folder()?;
+fn start_kafka(places: &Places, folder: &Path) -> Result<Broker, String> {
+    let data = folder.join("data");
+    let is_new = !data.exists();
     let (port, controller_port) = (free_port()?, free_port()?);
-    let properties = data.path().join("server.properties");
-    write(
-        &properties,
-        &kafka_properties(port, controller_port, &data.path().join("data")),
-    )?;
+    let properties = folder.join("server.properties");
+    write(&properties, &kafka_properties(port, controller_port, &data))?;
     let jars = format!("{}/*", places.cache.join("kafka/jars").display());
     let java = || {
         let mut java = Command::new("java");
@@ -225,16 +255,18 @@ fn start_kafka(places: &Places) -> Result<Broker, String> {
         ]);
         java
     };
-    let mut format = java();
-    format.args([
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        "b3R0bGEtY29uZm9ybWFuYw",
-        "-c",
-    ]);
-    format.arg(&properties);
-    process::succeed(format)?;
+    if is_new {
+        let mut format = java();
+        format.args([
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            "b3R0bGEtY29uZm9ybWFuYw",
+            "-c",
+        ]);
+        format.arg(&properties);
+        process::succeed(format)?;
+    }
     let log = places.cache.join("kafka/server.log");
     let mut server = java();
     server.arg("kafka.Kafka").arg(&properties);
@@ -246,7 +278,7 @@ fn start_kafka(places: &Places) -> Result<Broker, String> {
         address: format!("127.0.0.1:{port}"),
         process: Some(spawn(&mut server)?),
         again: Some(server),
-        data: Some(data),
+        data: None,
     })
 }
 

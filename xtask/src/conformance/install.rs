@@ -152,11 +152,24 @@ pub(crate) fn flights(places: &Places) -> Result<(), String> {
     go(places, "flights")
 }
 
-const GO_TOOLS: [&str; 3] = [
+const GO_PLUGINS: [&str; 2] = [
     "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
     "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
-    "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
 ];
+const GRPCURL: &str = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
+
+/// grpcurl.
+pub(crate) fn grpcurl(places: &Places) -> Result<(), String> {
+    need("go", "golang")?;
+    once(places, "grpcurl-1.9.4", &[], || go_install(places, GRPCURL))
+}
+
+fn go_install(places: &Places, tool: &str) -> Result<(), String> {
+    let mut go = Command::new("go");
+    go.args(["install", tool])
+        .env("GOBIN", places.cache.join("bin"));
+    succeed(go).map(drop)
+}
 
 /// The Go code that protoc generates from proto/broker.proto, as a module.
 #[expect(
@@ -164,15 +177,13 @@ const GO_TOOLS: [&str; 3] = [
     reason = "generated files of a developer's tool"
 )]
 fn grpc_client(places: &Places) -> Result<(), String> {
-    need("go", "golang")?;
     protoc()?;
+    grpcurl(places)?;
     let proto = places.root.join("proto");
     once(places, "grpc-client", &[proto.join("broker.proto")], || {
         let programs = places.cache.join("bin");
-        for tool in GO_TOOLS {
-            let mut go = Command::new("go");
-            go.args(["install", tool]).env("GOBIN", &programs);
-            succeed(go)?;
+        for tool in GO_PLUGINS {
+            go_install(places, tool)?;
         }
         let output = places.cache.join("grpc");
         let module = output.join("broker");

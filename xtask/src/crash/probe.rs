@@ -9,7 +9,7 @@ use bytes::Bytes;
 use records::{BatchBuilder, Codec};
 
 use crate::conformance::process::{now, pause};
-use crate::wire::{PRODUCE_VERSION, Wire, produce};
+use crate::wire::{Wire, produce};
 use kafka_wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_wire::messages::{ListOffsetsRequest, ProduceRequest};
 
@@ -101,14 +101,5 @@ fn write(address: &str) -> Result<i64, String> {
         .map_err(|error| error.to_string())?
         .into_bytes();
     let request: ProduceRequest = produce(TOPIC, 0, batch);
-    let response = wire.call(&request, PRODUCE_VERSION)?;
-    let mut partitions = response
-        .responses
-        .iter()
-        .flat_map(|topic| &topic.partition_responses);
-    let partition = partitions.next().ok_or("no partition in the answer")?;
-    match partition.error_code {
-        0 => Ok(partition.base_offset),
-        code => Err(format!("error {code}")),
-    }
+    wire.produced(&request)
 }

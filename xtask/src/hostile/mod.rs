@@ -188,7 +188,7 @@ fn stage(places: &Places, seed: u64) -> Result<Stage, String> {
         batches::good(Codec::None, 3, now_ms, b"before the storm").map_err(|e| e.to_string())?;
     for topic in [LIES_TOPIC, BATCHES_TOPIC] {
         let request = wire::produce(topic, 0, Bytes::from(batch.clone()));
-        witness::produced(&mut wire, &request)?;
+        wire.produced(&request)?;
     }
     let filling = Filling {
         topic: LIES_TOPIC.into(),
@@ -228,7 +228,7 @@ fn store_junk(stage: &Stage, chance: &mut Chance) -> Result<Vec<i64>, String> {
     let count = all.len();
     for (name, batch) in all {
         let request = wire::produce(JUNK_TOPIC, 0, Bytes::from(batch));
-        match witness::produced(&mut wire, &request) {
+        match wire.produced(&request) {
             Ok(offset) => kept.push(offset),
             Err(refusal) => println!("junk refused, {name}: {refusal}"),
         }
@@ -417,7 +417,7 @@ fn aftermath(
         return Ok(vec![format!("the process ended: {status}")]);
     }
     let (peak_kib, current_kib) = aftermath::resident_kib(process.id())?;
-    let panics = aftermath::metric(&address, "ottla_panics_total")?;
+    let panics = crate::page::metric(&address, "ottla_panics_total")?;
     let open = aftermath::open_connections(&address)?;
     let after = aftermath::log_bytes(&stage.data, BATCHES_TOPIC)?;
     let visible = witness::fetched(&mut Wire::connect(&address)?, BATCHES_TOPIC, 0)?;

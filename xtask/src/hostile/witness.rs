@@ -13,7 +13,7 @@ use records::{Batches, Codec, DecodeBudget};
 
 use super::batches;
 use crate::conformance::process::now;
-use crate::wire::{FETCH_VERSION, PRODUCE_VERSION, Wire, fetch, produce};
+use crate::wire::{FETCH_VERSION, Wire, fetch, produce};
 
 /// The topic that is its own.
 pub(super) const TOPIC: &str = "witness";
@@ -80,19 +80,7 @@ fn one_connection(
 fn write(wire: &mut Wire, now_ms: i64, value: &[u8]) -> Result<i64, String> {
     let batch = batches::good(Codec::None, 1, now_ms, value).map_err(|e| e.to_string())?;
     let request: ProduceRequest = produce(TOPIC, 0, Bytes::from(batch));
-    produced(wire, &request)
-}
-
-/// Sends a produce of one batch; gives the offset, or the error code as an error.
-pub(super) fn produced(wire: &mut Wire, request: &ProduceRequest) -> Result<i64, String> {
-    let response = wire.call(request, PRODUCE_VERSION)?;
-    let mut topics = response.responses.iter();
-    let first = topics.find_map(|topic| topic.partition_responses.first());
-    let partition = first.ok_or("no partition in the answer")?;
-    if partition.error_code != 0 {
-        return Err(format!("produce gave error {}", partition.error_code));
-    }
-    Ok(partition.base_offset)
+    wire.produced(&request)
 }
 
 /// Reads the record at an offset, which must be there and hold `value`.
