@@ -26,7 +26,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 fn power_cuts(arguments: &[String]) -> Outcome {
     let [cuts, seed] = numbers(arguments, [("--cuts", 500_000), ("--seed", fresh_seed())])?;
-    simulation("power_cuts", &[("OTTLA_CUTS", cuts), ("OTTLA_SEED", seed)])
+    simulation(
+        "tests::power_cuts::",
+        &[("OTTLA_CUTS", cuts), ("OTTLA_SEED", seed)],
+    )
 }
 
 /// The values of flags that take a number each, or what they are without.

@@ -21,6 +21,7 @@ mod hostile;
 mod long;
 mod page;
 mod readme;
+mod sabotage;
 mod tidy;
 mod wire;
 
@@ -43,6 +44,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
   long                 tests of CI with large counts: `cargo xtask long` lists them
   readme               runs the commands of README.md and docs/*.md against a fresh broker on port 9092
+  sabotage             removes each safeguard in turn: a test must notice; NAME...
   tidy                 arrows between crates, file heads, sizes, names
 ";
 
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
             "hostile" => hostile::run(rest),
             "long" => long::run(rest),
             "readme" => readme::run(rest),
+            "sabotage" => sabotage::run(rest),
             "tidy" => tidy::run(),
             other => Err(format!("unknown command '{other}'\n\n{USAGE}")),
         },

@@ -15,13 +15,17 @@ const FORBIDDEN_NAMES: [&str; 6] = ["utils", "util", "common", "misc", "manager"
 
 /// What a crate may depend on, of this workspace: the picture in ARCHITECTURE.md. Development
 /// dependencies are free, except that nothing below the fronts may test through a front.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("clock", &[]),
-    ("vfs", &["clock"]),
+    ("sabotage", &[]),
+    ("vfs", &["clock", "sabotage"]),
     ("records", &[]),
     ("kafka-wire", &[]),
-    ("storage", &["clock", "records", "vfs"]),
-    ("storage-disk", &["clock", "records", "storage", "vfs"]),
+    ("storage", &["clock", "records", "sabotage", "vfs"]),
+    (
+        "storage-disk",
+        &["clock", "records", "sabotage", "storage", "vfs"],
+    ),
     ("broker", &["clock", "records", "storage"]),
     (
         "kafka-api",
@@ -56,7 +60,10 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "vfs",
         ],
     ),
-    ("xtask", &["kafka-client", "kafka-wire", "records"]),
+    (
+        "xtask",
+        &["kafka-client", "kafka-wire", "records", "sabotage"],
+    ),
 ];
 
 /// Crates outside the workspace that a crate must not name, because the work is not its own.
@@ -67,10 +74,17 @@ const BARRED: [(&str, &[&str]); 4] = [
     ("broker", &["tonic", "axum", "hyper", "prost"]),
 ];
 
+/// Features that remove safeguards. Only a command line may ask for them.
+const SWITCHED: [&str; 2] = ["sabotage", "switches"];
+/// The one feature that passes the wish on.
+const SWITCHABLE: (&str, &str) = ("storage-disk", "sabotage");
+
 /// Runs all checks on the repository that holds this source.
 pub(crate) fn run() -> Result<(), String> {
     let root = crate::root();
-    let mut findings = arrows(&root)?;
+    let metadata = metadata(&root)?;
+    let mut findings = check_arrows(&arrows(&metadata));
+    findings.extend(check_switches(&metadata));
     let files = rust_files(&root)?;
     for file in &files {
         let text = std::fs::read_to_string(root.join(file))
@@ -152,7 +166,7 @@ fn check_file(file: &Path, text: &str) -> Vec<String> {
     findings
 }
 
-fn arrows(root: &Path) -> Result<Vec<String>, String> {
+fn metadata(root: &Path) -> Result<serde_json::Value, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -160,8 +174,11 @@ fn arrows(root: &Path) -> Result<Vec<String>, String> {
     let output = command
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata printed no JSON: {error}"))
+}
+
+fn arrows(metadata: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut dependencies: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default().to_owned();
@@ -172,7 +189,37 @@ fn arrows(root: &Path) -> Result<Vec<String>, String> {
             }
         }
     }
-    Ok(check_arrows(&dependencies))
+    dependencies
+}
+
+/// Manifests that would build a safeguard's removal in without being asked.
+fn check_switches(metadata: &serde_json::Value) -> Vec<String> {
+    let is_switch = |feature: &serde_json::Value| {
+        let feature = feature.as_str().unwrap_or_default();
+        SWITCHED.contains(&feature.rsplit('/').next().unwrap_or(feature))
+    };
+    let enables = |features: &serde_json::Value| {
+        let mut features = features.as_array().into_iter().flatten();
+        features.any(is_switch)
+    };
+    let mut findings = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        let features = package["features"].as_object().into_iter().flatten();
+        for (feature, _) in features.filter(|(_, enabled)| enables(enabled)) {
+            if (name, feature.as_str()) != SWITCHABLE {
+                findings.push(format!(
+                    "crates/{name}: feature {feature} removes safeguards"
+                ));
+            }
+        }
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        for dependency in dependencies.filter(|it| enables(&it["features"])) {
+            let on = dependency["name"].as_str().unwrap_or_default();
+            findings.push(format!("crates/{name}: its {on} does without safeguards"));
+        }
+    }
+    findings
 }
 
 fn check_arrows(dependencies: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {

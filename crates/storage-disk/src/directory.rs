@@ -14,6 +14,7 @@ mod format;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sabotage::{Safeguard, skips};
 use storage::TopicName;
 use vfs::{DirEntry, DirLock, EntryKind, LockError, Vfs};
 
@@ -124,7 +125,9 @@ fn inspect(vfs: &dyn Vfs, path: &Path) -> Result<Found, OpenDiskError> {
     for entry in entries {
         match why_foreign(vfs, path, &entry, &own)? {
             None => {}
-            Some(_) if own.is_proof => strangers.push(entry.name),
+            Some(_) if own.is_proof || skips(Safeguard::ForeignDirectory) => {
+                strangers.push(entry.name);
+            }
             Some(reason) => {
                 let (path, entry) = (path.to_path_buf(), entry.name);
                 return Err(OpenDiskError::Foreign {
@@ -166,6 +169,7 @@ impl Own {
         let is_known = matches!(format, Format::Known { .. });
         if let Format::Known { version, .. } = format
             && version > format::VERSION
+            && !skips(Safeguard::NewerFormat)
         {
             let (path, known) = (path.to_path_buf(), format::VERSION);
             return Err(OpenDiskError::NewerFormat {

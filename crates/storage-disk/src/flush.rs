@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use sabotage::{Safeguard, skips};
 use storage::StorageFailure;
 use vfs::{File, Vfs};
 
@@ -156,7 +157,9 @@ impl Flusher {
             .iter()
             .flat_map(|(log, work)| tasks_of(log, work))
             .collect();
-        if let Err(failure) = self.sync_all(context, tasks) {
+        if let Err(failure) = self.sync_all(context, tasks)
+            && !skips(Safeguard::FailedSyncFatal)
+        {
             // IMPORTANT: nothing of this round is acknowledged, not even what did sync: which
             // bytes a failed sync lost is not known.
             context.health.fail(&failure);
@@ -188,7 +191,7 @@ fn tasks_of(log: &Arc<DiskLog>, work: &RoundWork) -> Vec<SyncTask> {
         what: Target::File(Arc::clone(file)),
     };
     let mut tasks: Vec<SyncTask> = work.files.iter().map(file).collect();
-    if work.directory {
+    if work.directory && !skips(Safeguard::RollDirectorySync) {
         let what = Target::Directory(log.directory());
         tasks.push(SyncTask {
             log: Arc::clone(log),
@@ -213,7 +216,14 @@ struct SyncTask {
 impl SyncTask {
     fn run(&self, vfs: &dyn Vfs) -> Result<(), StorageFailure> {
         let synced = match &self.what {
+            Target::File(_) if skips(Safeguard::FileSync) => Ok(()),
+            Target::File(file) if skips(Safeguard::FailedSyncOnce) => {
+                file.sync_data().or_else(|_| file.sync_data())
+            }
             Target::File(file) => file.sync_data(),
+            Target::Directory(path) if skips(Safeguard::FailedDirectorySync) => {
+                vfs.sync_dir(path).or(Ok(()))
+            }
             Target::Directory(path) => vfs.sync_dir(path),
         };
         match synced {

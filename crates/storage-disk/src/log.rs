@@ -28,6 +28,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 use records::{CheckedBatch, Offset};
+use sabotage::{Safeguard, skips};
 use storage::{
     AppendTicket, BoxFuture, BytesPermit, Ends, EpochEnd, Fence, Footprint, Isolation, Log,
     LogConfig, OffsetAt, PartitionId, Progress, ReadError, ReadLimit, ReadSlice, StorageFailure,
@@ -164,7 +165,7 @@ impl DiskLog {
     /// The first step of a removal: from here on no file is opened by its path.
     pub(crate) fn begin_removal(&self) {
         // An upkeep under way writes by path too: it ends first, and none begins later.
-        let _names = self.names.lock();
+        let _names = (!skips(Safeguard::RemovalNamesLock)).then(|| self.names.lock());
         let condition = &mut self.state.lock().condition;
         let failure = match condition {
             Condition::Offline(failure) => Some(failure.clone()),
@@ -176,7 +177,9 @@ impl DiskLog {
     /// The files could not be moved: the log is as it was before.
     pub(crate) fn cancel_removal(&self) {
         let condition = &mut self.state.lock().condition;
-        if let Condition::Removing(failure) = condition {
+        if let Condition::Removing(failure) = condition
+            && !skips(Safeguard::RemovalUndone)
+        {
             *condition = failure
                 .take()
                 .map_or(Condition::Serving, Condition::Offline);

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use clock::Clock;
 use parking_lot::Mutex;
+use sabotage::{Safeguard, skips};
 use storage::StorageFailure;
 use vfs::Vfs;
 
@@ -75,7 +76,7 @@ pub(crate) fn open_with(
     let mut start = Start {
         vfs: &*vfs,
         epoch: read_epoch(&metadata),
-        same_boot: state.boot_id == Some(vfs.boot_id()),
+        same_boot: state.boot_id == Some(vfs.boot_id()) || skips(Safeguard::BootCompared),
         state: &state,
         report: RecoveryReport {
             was_clean: state.is_clean,
@@ -86,7 +87,7 @@ pub(crate) fn open_with(
     let found = find_topics(&*vfs, directory.path(), clock.wall_ms())
         .map_err(at("read", directory.path()))?;
     let recovered = start.recover_all(found)?;
-    if !state.is_clean {
+    if !state.is_clean && !skips(Safeguard::RecoveredNamesSync) {
         secure_names(&*vfs, directory.path(), &recovered)?;
     }
     let (old_epoch, mut report) = (start.epoch, start.report);
@@ -161,9 +162,12 @@ impl Disk {
             let mut journal = self.journal.lock();
             let boot_id = self.shared.context.vfs.boot_id();
             let recovered = if was_clean { &[] } else { places.as_slice() };
-            journal
-                .append_entries(recovered)
-                .and_then(|()| journal.mark_open(boot_id))
+            journal.append_entries(recovered).and_then(|()| {
+                if was_clean && skips(Safeguard::CleanMarkRevoked) {
+                    return Ok(());
+                }
+                journal.mark_open(boot_id)
+            })
         };
         let own_dir = self.directory.own_dir();
         written.map_err(|error| {
@@ -239,7 +243,9 @@ impl Disk {
         context.close();
         self.stop_threads();
         // A closed log accepts nothing, and an append under way ends before its log is asked.
-        context.flusher.sync_now(&context, self.shared.logs());
+        if !skips(Safeguard::CleanMarkAfterSync) {
+            context.flusher.sync_now(&context, self.shared.logs());
+        }
         context.health.check()?;
         let context = &*context;
         let mut complete = true;

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use records::Offset;
+use sabotage::{Safeguard, skips};
 use vfs::{File, OpenMode, Vfs};
 
 use crate::listing::{self, Listing, LogFile};
@@ -131,7 +132,7 @@ impl Recovery<'_> {
         self.remove_future_snapshots(&listing, end.offset)?;
         self.save_epochs(&scanned, end.offset)?;
         self.save_lists()?;
-        if self.changed {
+        if self.changed && !skips(Safeguard::RecoveredDirectorySync) {
             self.vfs.sync_dir(self.directory)?;
         }
         let floor = self.floor_offset();

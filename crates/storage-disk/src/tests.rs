@@ -1,11 +1,14 @@
 //! Tests of a whole data directory.
 
 mod conformance;
-mod crash;
 mod damage;
 mod faults;
 mod formats;
 mod harness;
 mod hostile;
+mod oracle;
+mod power_cuts;
 mod promises;
 mod quarantine;
+mod scenarios;
+mod script;

@@ -6,6 +6,7 @@
 
 use records::checksum::crc32c_append;
 use records::{BatchHeader, CRC_START, HEADER_BYTES, Offset};
+use sabotage::{Safeguard, skips};
 use vfs::File;
 
 use crate::position::Position;
@@ -207,11 +208,14 @@ impl<'a> Walk<'a> {
             let delta = header.last_offset_delta;
             return Err(format!("base offset {base} with last offset delta {delta}"));
         }
-        if let Some(expected) = self.expected.filter(|&expected| expected != base) {
+        if let Some(expected) = self.expected.filter(|&expected| expected != base)
+            && !skips(Safeguard::OffsetContinuity)
+        {
             return Err(format!("base offset {base} where {expected} was expected"));
         }
         let EpochRange { lowest, highest } = self.epochs;
-        if header.leader_epoch < lowest || header.leader_epoch > highest {
+        let can_be = (lowest..=highest).contains(&header.leader_epoch);
+        if !can_be && !skips(Safeguard::EpochOrder) {
             let epoch = header.leader_epoch;
             return Err(format!(
                 "leader epoch {epoch} where {lowest} to {highest} can be"

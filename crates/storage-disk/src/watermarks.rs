@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sabotage::{Safeguard, skips};
 use storage::{PartitionId, StorageFailure};
 use vfs::{EntryKind, Vfs};
 
@@ -137,7 +138,11 @@ impl Journal {
                 .watermarks
                 .extend(watermarks.iter().map(|entry| (entry.partition, *entry)));
             let count = count_of(watermarks.len());
-            journal.append_and_sync(CLEAN, count, &encode_all(watermarks.iter()))
+            let body = encode_all(watermarks.iter());
+            if skips(Safeguard::CleanMarkSync) {
+                return journal.append(CLEAN, count, &body);
+            }
+            journal.append_and_sync(CLEAN, count, &body)
         })
     }
 
@@ -150,6 +155,12 @@ impl Journal {
     pub(crate) fn known(&self, partitions: &[PartitionId]) -> Vec<Watermark> {
         let known = partitions.iter().map(|id| self.watermarks.get(id).copied());
         known.flatten().collect()
+    }
+
+    /// Begins a new file at this size, not at that of production.
+    #[cfg(test)]
+    pub(crate) fn roll_above(&mut self, bytes: u64) {
+        self.roll_bytes_min = bytes;
     }
 
     /// How many partitions it speaks of.
@@ -189,6 +200,9 @@ impl Journal {
     }
 
     fn sync(&self) -> Result<(), WriteError> {
+        if skips(Safeguard::JournalSync) {
+            return Ok(());
+        }
         self.writer.as_ref().map_or(Ok(()), FrameWriter::sync)
     }
 
@@ -234,6 +248,9 @@ impl Journal {
             writer.append(ENTRIES, count_of(chunk.len()), &body)?;
         }
         writer.sync()?;
+        if skips(Safeguard::JournalDirectorySync) {
+            return Ok(writer);
+        }
         self.vfs
             .sync_dir(&self.dir)
             .map_err(|error| WriteError::Failed(failure("sync", &self.dir, &error)))?;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::{EntryKind, File, OpenMode, Vfs};
+use sabotage::{Safeguard, skips};
 
 /// Appended to a name by [`replace_durable`] for the file that is not complete yet.
 const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -58,6 +59,9 @@ pub fn read_whole(vfs: &dyn Vfs, path: &Path, limit_bytes: u64) -> io::Result<Ve
 /// Puts `bytes` at `path`: after a power cut it holds either all of them or what it held before.
 pub fn replace_durable(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(vfs, path, bytes)?;
+    if skips(Safeguard::ReplaceDirectorySync) {
+        return Ok(());
+    }
     vfs.sync_dir(parent_of(path))
 }
 
@@ -80,6 +84,9 @@ fn write_temporary(vfs: &dyn Vfs, temporary: &Path, bytes: &[u8]) -> io::Result<
     file.set_size(0)?;
     write_all_at(&*file, bytes, 0)?;
     // IMPORTANT: before the rename, or a power cut may keep the new name without its bytes.
+    if skips(Safeguard::ReplaceFileSync) {
+        return Ok(());
+    }
     file.sync_data()
 }
 
@@ -111,6 +118,9 @@ pub fn remove_durable(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
 /// Makes one directory that stays.
 pub fn create_dir_durable(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
     vfs.create_dir(path)?;
+    if skips(Safeguard::CreatedDirectorySync) {
+        return Ok(());
+    }
     vfs.sync_dir(parent_of(path))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{FILE_LINES_MAX, check_arrows, check_file};
+use super::{FILE_LINES_MAX, check_arrows, check_file, check_switches};
 
 #[test]
 fn a_good_file_has_no_findings() {
@@ -66,4 +66,38 @@ fn a_forbidden_arrow_is_found() {
         "{findings}"
     );
     assert_eq!(findings.lines().count(), 3, "{findings}");
+}
+
+#[test]
+fn a_manifest_that_removes_safeguards_is_found() {
+    let package = |name: &str, features: &str, of_dependency: &str| {
+        let text = format!(
+            r#"{{"packages": [{{"name": "{name}", "features": {features},
+            "dependencies": [{{"name": "storage-disk", "features": {of_dependency}}}]}}]}}"#
+        );
+        check_switches(&serde_json::from_str(&text).expect("good JSON"))
+    };
+    let cases = [
+        (
+            "storage-disk",
+            r#"{"sabotage": ["sabotage/switches"]}"#,
+            "[]",
+            0,
+        ),
+        ("storage-disk", r#"{"default": ["sabotage"]}"#, "[]", 1),
+        ("sabotage", r#"{"switches": []}"#, "[]", 0),
+        (
+            "sabotage",
+            r#"{"default": ["switches"], "switches": []}"#,
+            "[]",
+            1,
+        ),
+        ("server", r#"{"fast": ["storage-disk/sabotage"]}"#, "[]", 1),
+        ("server", "{}", r#"["sabotage"]"#, 1),
+        ("server", "{}", r#"["rt"]"#, 0),
+    ];
+    for (name, features, of_dependency, expected) in cases {
+        let findings = package(name, features, of_dependency);
+        assert_eq!(findings.len(), expected, "{name} {features}: {findings:?}");
+    }
 }

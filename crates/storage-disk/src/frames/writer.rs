@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sabotage::{Safeguard, skips};
 use vfs::{File, OpenMode, Vfs, write_all_at};
 
 use super::{Frame, FrameNumber};
@@ -76,7 +77,9 @@ impl FrameWriter {
                 Ok(())
             }
             Err(error) if is_no_space(&error) => {
-                self.cut_to(self.end, self.next)?;
+                if !skips(Safeguard::RefusedFrameCut) {
+                    self.cut_to(self.end, self.next)?;
+                }
                 Err(WriteError::NoSpace(failure("write", &self.path, &error)))
             }
             Err(error) => Err(WriteError::Failed(failure("write", &self.path, &error))),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use records::{BatchHeader, CheckedBatch, Offset};
+use sabotage::{Safeguard, skips};
 use storage::{AppendError, Fence, LogConfig, StorageFailure, Verdict};
 use vfs::{File, OpenMode};
 
@@ -31,6 +32,9 @@ impl DiskLog {
             let _guard = self.context.health.guard("an append");
             self.place_locked(&mut state, batch, fence)?
         };
+        if skips(Safeguard::AcknowledgeAfterSync) {
+            self.announce(placed.1);
+        }
         if !self.context.syncs_first() {
             self.announce(placed.1);
             self.context.flusher.note_unsynced(size_bytes);
@@ -81,7 +85,7 @@ impl DiskLog {
             "a batch moves the end, not from {offset}"
         );
         self.log_end.store(offset.get(), Ordering::Release);
-        if !self.context.syncs_first() {
+        if !self.context.syncs_first() || skips(Safeguard::PublishAfterSync) {
             state.visible = state.end;
             self.raise_high_watermark(offset);
         }
@@ -99,7 +103,9 @@ impl DiskLog {
         if !header.is_idempotent() {
             return Ok(Verdict::Accept);
         }
-        self.load_producers(state)?;
+        if !skips(Safeguard::ProducerRestore) {
+            self.load_producers(state)?;
+        }
         let loaded = state.loaded.as_ref().expect("loaded before");
         Ok(loaded
             .producers
@@ -149,7 +155,11 @@ impl DiskLog {
 
     /// Takes back what a failed write left behind the end.
     fn undo_write(&self, state: &mut State, file: &dyn File, error: std::io::Error) -> AppendError {
-        let cut = file.set_size(state.end.position.bytes());
+        let cut = if skips(Safeguard::UndoWrite) {
+            Ok(())
+        } else {
+            file.set_size(state.end.position.bytes())
+        };
         if let (true, Ok(())) = (is_no_space(&error), &cut) {
             let failure = self.context.space.full(&error);
             return AppendError::NoSpace(

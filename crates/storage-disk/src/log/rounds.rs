@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use records::Offset;
+use sabotage::{Safeguard, skips};
 use vfs::File;
 
 use super::DiskLog;
@@ -47,7 +48,10 @@ impl DiskLog {
         );
         let dirty = &mut state.loaded.as_mut()?.dirty;
         dirty.queued = false;
-        let files = std::mem::take(&mut dirty.files);
+        let mut files = std::mem::take(&mut dirty.files);
+        if skips(Safeguard::RolledFileSync) {
+            files.drain(..files.len().saturating_sub(1));
+        }
         let files = files.into_iter().map(|(_, file)| file).collect();
         let directory = std::mem::take(&mut dirty.directory);
         Some(RoundWork {
@@ -59,9 +63,14 @@ impl DiskLog {
 
     /// Everything up to `mark` is synced.
     pub(crate) fn finish_round(&self, mark: Mark) {
-        let (news, needs_upkeep) = {
+        let (mark, news, needs_upkeep) = {
             let mut state = self.state.lock();
             let _guard = self.context.health.guard("the end of a commit round");
+            let mark = if skips(Safeguard::MarkBeforeSync) {
+                state.end
+            } else {
+                mark
+            };
             assert!(
                 state.durable.offset <= mark.offset && mark.offset <= state.end.offset,
                 "the durable end {:?} moves forward to {mark:?}, not past {:?}",
@@ -77,7 +86,7 @@ impl DiskLog {
             let loaded = state.loaded.as_mut();
             let asleep =
                 loaded.is_some_and(|loaded| !std::mem::replace(&mut loaded.in_upkeep, true));
-            (news, asleep)
+            (mark, news, asleep)
         };
         if news && self.context.syncs_first() {
             self.announce(mark.offset);
@@ -95,7 +104,11 @@ impl DiskLog {
         let _names = self.names.lock();
         let (work, durable) = {
             let mut state = self.state.lock();
-            let durable = state.durable;
+            let durable = if skips(Safeguard::JournalAfterSync) {
+                state.end
+            } else {
+                state.durable
+            };
             let end = state.end.offset;
             let is_removed = state.is_removed();
             let loaded = state.loaded.as_mut()?;
@@ -116,7 +129,7 @@ impl DiskLog {
                 log_start: self.start(),
                 end: durable,
             }),
-            Err(error) if names::is_failed_sync(&error) => {
+            Err(error) if names::is_failed_sync(&error) && !skips(Safeguard::UpkeepSyncFatal) => {
                 // IMPORTANT: the name of a new segment may have been lost with it, and the next
                 // sync of the directory would not say so.
                 let failure = self.failure("names may be lost", &error);
@@ -143,7 +156,7 @@ impl DiskLog {
         }
         for index in work.sealed {
             if let Some(pending) = index.pending() {
-                pending.write(vfs, &directory, true)?;
+                pending.write(vfs, &directory, !skips(Safeguard::SealedIndexSync))?;
                 // The time index has a name only since it has entries.
                 vfs.sync_dir(&directory)?;
             }
@@ -176,7 +189,9 @@ impl DiskLog {
     pub(crate) fn end_in_order(&self) -> bool {
         let is_loaded = {
             let state = self.state.lock();
-            if matches!(state.condition, Condition::Offline(_)) || state.durable != state.end {
+            let is_complete =
+                !matches!(state.condition, Condition::Offline(_)) && state.durable == state.end;
+            if !is_complete && !skips(Safeguard::CleanMarkComplete) {
                 return false;
             }
             state.loaded.is_some()
@@ -224,7 +239,7 @@ fn take_work(loaded: &mut Loaded, durable: Offset) -> UpkeepWork {
     let snapshot = loaded
         .snapshot
         .pending
-        .take_if(|(offset, _)| *offset <= durable);
+        .take_if(|(offset, _)| *offset <= durable || skips(Safeguard::SnapshotAfterSync));
     UpkeepWork {
         epochs: loaded.epochs_unsaved.then(|| loaded.epochs.encode()),
         sealed: loaded.unwritten.clone(),

@@ -8,6 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sabotage::{Safeguard, skips};
 use storage::memory::Table;
 use vfs::Vfs;
 
@@ -62,6 +63,9 @@ impl Pair {
     ) -> Result<(), WriteError> {
         self.write_snapshot(table)?;
         self.sync()?;
+        if skips(Safeguard::MetadataDirectorySync) {
+            return Ok(());
+        }
         vfs.sync_dir(dir)
             .map_err(|error| WriteError::Failed(failure("sync", dir, &error)))
     }
@@ -130,6 +134,11 @@ impl Pair {
         }
         .encode();
         a.append_encoded(&frame)?;
+        let frame = if skips(Safeguard::MetadataMirror) {
+            vec![0; frame.len()]
+        } else {
+            frame
+        };
         if let Err(error) = b.append_encoded(&frame) {
             if matches!(error, WriteError::NoSpace(_)) {
                 // IMPORTANT: or the frame could be found in this copy after a power cut, though
@@ -142,6 +151,9 @@ impl Pair {
     }
 
     fn sync(&self) -> Result<(), WriteError> {
+        if skips(Safeguard::MetadataSync) {
+            return Ok(());
+        }
         self.copies.iter().try_for_each(FrameWriter::sync)
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use records::Offset;
+use sabotage::{Safeguard, skips};
 use vfs::File;
 
 use super::{Label, Recovery};
@@ -80,7 +81,7 @@ impl Recovery<'_> {
         let size = u64::try_from(size_bytes).expect("a usize fits 64 bits");
         self.report.cut_bytes = self.report.cut_bytes.saturating_add(size);
         // A cut of zeros tells nobody anything.
-        if label == Label::E || size_bytes == 0 {
+        if label == Label::E || size_bytes == 0 || skips(Safeguard::CutBytesKept) {
             return Ok(());
         }
         let mut bytes = vec![0; size_bytes.min(KEPT_BYTES_MAX)];

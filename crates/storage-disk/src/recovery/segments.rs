@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use records::Offset;
+use sabotage::{Safeguard, skips};
 use vfs::File;
 
 use super::keep::Hole;
@@ -190,7 +191,7 @@ impl Recovery<'_> {
             good_later = scan::begins_well(&*file, log.size, next)?;
         }
         Ok(Facts {
-            below_watermark: next < self.floor_offset(),
+            below_watermark: next < self.floor_offset() && !skips(Safeguard::CutBelowWatermark),
             rest,
             good_later,
             watermark_known: self.circumstances.floor != Floor::Unknown,
@@ -283,16 +284,19 @@ impl Recovery<'_> {
         if start == end && decision == Decision::Accept {
             return Ok(());
         }
-        if self.circumstances.same_boot {
+        if self.circumstances.same_boot && !skips(Safeguard::AcceptedTailRewrite) {
             rewrite::rewrite(file, start, end)?;
         }
-        file.sync_data()?;
+        if !skips(Safeguard::AcceptedTailSync) {
+            file.sync_data()?;
+        }
         Ok(())
     }
 
     /// Removes the segments from `place` on: a cut or a lost tail lies before them.
     fn drop_from(&mut self, logs: &[LogFile], place: usize) -> Result<(), Fault> {
-        for log in logs.get(place..).unwrap_or_default() {
+        let gone = |_: &&LogFile| !skips(Safeguard::SegmentsBehindCut);
+        for log in logs.get(place..).unwrap_or_default().iter().filter(gone) {
             let base = log.base;
             let what = format!("the segment at {base} lies behind the end and is removed");
             let file = self.open(base)?;

@@ -1,6 +1,7 @@
 //! The end of a recovery: where appends go on, and that nothing beside the log says otherwise.
 
 use records::Offset;
+use sabotage::{Safeguard, skips};
 use vfs::OpenMode;
 
 use super::{Floor, Front, Label, Recovery, Scanned};
@@ -15,6 +16,7 @@ impl Recovery<'_> {
     /// No offset below this may be given again.
     pub(super) fn floor_offset(&self) -> Offset {
         match self.circumstances.floor {
+            Floor::Known { .. } if skips(Safeguard::WatermarkFloor) => Offset::ZERO,
             Floor::Known { end, .. } => end.offset,
             Floor::Unknown => Offset::ZERO,
         }
@@ -81,6 +83,7 @@ impl Recovery<'_> {
     /// After a power cut the indexes of the segments past the watermark can hold anything.
     pub(super) fn clear_indexes(&mut self, kept: &[LogFile], front: Front) -> Result<(), Fault> {
         let certain = self.circumstances.same_boot && self.circumstances.floor != Floor::Unknown;
+        let certain = certain || skips(Safeguard::StaleIndexes);
         for log in kept.iter().skip(front.place).filter(|_| !certain) {
             for kind in [SegmentFile::Index, SegmentFile::TimeIndex] {
                 let path = kind.path(self.directory, log.base);
@@ -112,7 +115,8 @@ impl Recovery<'_> {
         listing: &Listing,
         end: Offset,
     ) -> Result<(), Fault> {
-        for &offset in listing.snapshots.iter().filter(|&&offset| offset > end) {
+        let is_future = |offset: &&Offset| **offset > end && !skips(Safeguard::FutureSnapshots);
+        for &offset in listing.snapshots.iter().filter(is_future) {
             self.remove(&SegmentFile::Snapshot.path(self.directory, offset))?;
             self.report.count(Label::O);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use records::Offset;
+use sabotage::{Safeguard, skips};
 use storage::{StorageFailure, StoreError, TopicMeta};
 use vfs::OpenMode;
 
@@ -193,6 +194,9 @@ impl Shared {
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<(), StepError> {
+        if skips(Safeguard::CreateDirectorySync) {
+            return Ok(());
+        }
         self.context
             .vfs
             .sync_dir(directory)

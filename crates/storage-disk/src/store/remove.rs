@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use sabotage::{Safeguard, skips};
 use storage::{StorageFailure, StoreError, TopicMeta};
 
 use super::Shared;
@@ -46,7 +47,9 @@ impl Shared {
         }
         // Target first: a crash in between must not forget the old name before the new is known.
         for directory in [&self.trash_dir, &self.data_dir] {
-            if let Err(error) = self.context.vfs.sync_dir(directory) {
+            if !skips(Safeguard::RemovalDirectorySync)
+                && let Err(error) = self.context.vfs.sync_dir(directory)
+            {
                 let directory = directory.display();
                 let failure = StorageFailure::new(format!("cannot sync {directory}: {error}"));
                 self.context.health.fail(&failure);

@@ -47,6 +47,27 @@ fn weaker_modes_show_at_once_and_sync_behind() {
 }
 
 #[test]
+fn what_was_written_during_a_sync_waits_for_the_next() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    let before = append(&*log, batch(&[b"before"]));
+    vfs.stall_syncs();
+    let during = std::thread::scope(|scope| {
+        scope.spawn(|| life.sync());
+        vfs.wait_for_stalled_syncs(1);
+        let during = append(&*log, batch(&[b"during"]));
+        vfs.release_syncs();
+        during
+    });
+    assert!(before.is_durable());
+    assert!(!during.is_durable(), "the sync began before it was written");
+    assert_eq!(log.ends().high_watermark, Offset::new(1));
+    life.sync();
+    assert!(during.is_durable());
+}
+
+#[test]
 fn a_creation_is_durable_before_it_is_answered() {
     for partitions in [1, 3, 40] {
         let vfs = SimVfs::new();
