@@ -11,9 +11,13 @@
 
 mod writer;
 
+use std::path::Path;
+
 use bytes::{Buf, BufMut};
 use records::checksum::crc32c;
 use sabotage::{Safeguard, skips};
+
+use crate::directory::OpenDiskError;
 
 pub(crate) use writer::FrameWriter;
 pub(crate) use writer::read_tolerant;
@@ -23,6 +27,9 @@ pub const HEAD_BYTES: usize = 24;
 /// No body is longer.
 pub const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// A start wants this much room above the newest file, so that the numbers never run out under a
+/// process that runs.
+const GENERATIONS_LEFT_MIN: u32 = 1 << 16;
 const CRC_AT: usize = 4;
 const CHECKED_AT: usize = 8;
 const NUMBER_AT: usize = 16;
@@ -38,6 +45,19 @@ pub struct FrameNumber {
     pub generation: u32,
     /// The first frame of a file has 1, the next 2.
     pub index: u32,
+}
+
+/// Refuses a directory in which the newest file, of that generation and name, leaves no numbers for
+/// the next ones. Only a hand makes such a name, and it might be mistaken for the newest.
+pub(crate) fn check_room(dir: &Path, newest: u32, name: &str) -> Result<(), OpenDiskError> {
+    if newest <= u32::MAX - GENERATIONS_LEFT_MIN {
+        return Ok(());
+    }
+    Err(OpenDiskError::Foreign {
+        path: dir.to_path_buf(),
+        entry: name.to_owned(),
+        reason: "no file of ottla has a number that high",
+    })
 }
 
 impl FrameNumber {

@@ -29,6 +29,7 @@ use vfs::Vfs;
 use crate::Fatal;
 use crate::directory::{OpenDiskError, at, io_error};
 use crate::error::WriteError;
+use crate::frames::check_room;
 use committer::{Committer, Request, RollRule, after, encoded_bytes};
 use pair::Pair;
 use queue::CommitThread;
@@ -115,6 +116,9 @@ fn start(
     rule: RollRule,
 ) -> Result<(Committer, Arc<RwLock<Table>>, MetadataReport), OpenDiskError> {
     let loaded = load::load(&**vfs, own_dir)?;
+    if let Some(&newest) = loaded.generations.last() {
+        check_room(own_dir, newest, &format!("metadata.*.{newest}"))?;
+    }
     log_damage(own_dir, &loaded.report);
     let report = loaded.report;
     let table = Arc::new(RwLock::new(loaded.table));

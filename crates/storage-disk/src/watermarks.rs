@@ -18,7 +18,7 @@ use vfs::{EntryKind, Vfs};
 
 use crate::directory::{OpenDiskError, at};
 use crate::error::{WriteError, failure};
-use crate::frames::{FrameWriter, Piece, Pieces, read_tolerant};
+use crate::frames::{FrameWriter, Piece, Pieces, check_room, read_tolerant};
 use entry::{BOOT_ID_BYTES, CLEAN, ENTRIES, OPEN};
 
 pub use entry::{ENTRY_BYTES, Watermark};
@@ -78,6 +78,9 @@ impl Journal {
             .filter_map(|entry| generation_of(&entry.name))
             .collect();
         generations.sort_unstable();
+        if let Some(&newest) = generations.last() {
+            check_room(own_dir, newest, &format!("{PREFIX}{newest}"))?;
+        }
         let mut state = JournalState::default();
         for &generation in &generations {
             read_file(

@@ -21,6 +21,9 @@ pub(super) const ENTRY_HEAD_BYTES: usize = 17;
 /// Bytes of the body of a [`SNAPSHOT_END`] frame.
 pub(super) const SNAPSHOT_END_BYTES: usize = 16;
 
+/// No version that was given out is higher: there is room for 2^32 more.
+pub(super) const VERSION_MAX: Version = Version(u64::MAX - (1 << 32));
+
 /// Bytes that a write takes in a frame.
 pub(super) fn encoded_bytes(write: &Write) -> usize {
     let value_bytes = write.value.as_ref().map_or(0, Bytes::len);
@@ -88,7 +91,7 @@ fn decode_one(body: &mut &[u8]) -> Option<StoredEntry> {
         _ => return None,
     };
     let key = Key::from_bytes(Bytes::copy_from_slice(key));
-    (version > Version::ABSENT).then_some(StoredEntry {
+    (version > Version::ABSENT && version <= VERSION_MAX).then_some(StoredEntry {
         version,
         write: Write { key, value },
     })
@@ -116,9 +119,10 @@ impl SnapshotEnd {
         if body.len() != SNAPSHOT_END_BYTES {
             return None;
         }
-        Some(Self {
+        let end = Self {
             rows: body.get_u64(),
             last_version: Version(body.get_u64()),
-        })
+        };
+        (end.last_version <= VERSION_MAX).then_some(end)
     }
 }

@@ -23,6 +23,9 @@ use crate::store::{FoundTopic, Partition, Topic};
 use crate::watermarks::{JournalState, Watermark};
 use crate::window::Fault;
 
+/// No node has a higher epoch: there is room for 2^16 more starts.
+const EPOCH_MAX: i32 = i32::MAX - (1 << 16);
+
 /// The key of the node's epoch.
 const EPOCH_PART: &[u8] = b"epoch";
 
@@ -43,9 +46,13 @@ pub(super) struct Recovered {
 
 impl Start<'_> {
     pub(super) fn note_journal(&mut self) {
-        for watermark in self.state.watermarks.values() {
-            self.report.epoch_max = self.report.epoch_max.max(watermark.leader_epoch);
-        }
+        let epochs = self
+            .state
+            .watermarks
+            .values()
+            .map(|known| known.leader_epoch);
+        let newest = epochs.filter(|epoch| *epoch <= EPOCH_MAX).max();
+        self.report.epoch_max = self.report.epoch_max.max(newest.unwrap_or(0));
         if self.state.bad_frames > 0 {
             let what = format!(
                 "{} bad frames in the watermark journal",
@@ -155,7 +162,7 @@ impl Start<'_> {
             // Metadata that lost its last commits must not make good batches incredible.
             epoch_max: self
                 .epoch
-                .map_or(i32::MAX, |(epoch, _)| epoch.max(self.report.epoch_max)),
+                .map_or(EPOCH_MAX, |(epoch, _)| epoch.max(self.report.epoch_max)),
         };
         let recovered = recover(self.vfs, directory, circumstances, &mut self.report);
         recovered.map_err(|fault| {
@@ -265,8 +272,8 @@ fn epoch_key() -> Key {
 /// The epoch of the last start, and the version of its row.
 pub(super) fn read_epoch(metadata: &DiskMetadata) -> Option<(i32, Version)> {
     let row = metadata.get_now(&epoch_key())?;
-    let bytes: [u8; 4] = (*row.value).try_into().ok()?;
-    Some((i32::from_be_bytes(bytes), row.version))
+    let epoch = i32::from_be_bytes((*row.value).try_into().ok()?);
+    (epoch <= EPOCH_MAX).then_some((epoch, row.version))
 }
 
 /// Gives this start an epoch above all that were ever used, durably.

@@ -277,6 +277,32 @@ fn remove_journal(vfs: &SimVfs) {
 }
 
 #[test]
+fn an_epoch_without_a_next_one_costs_its_batch_and_no_start() {
+    let vfs = written(BIG, false);
+    // Nothing tells the node's epoch, and the checksum of a batch does not cover its own.
+    remove_journal(&vfs);
+    let own = Path::new(DATA_DIR).join("@ottla");
+    for entry in vfs.read_dir(&own).expect("it is there") {
+        if entry.name.starts_with("metadata") {
+            let removed = vfs.remove_file(&own.join(entry.name));
+            removed.expect("it is removed");
+        }
+    }
+    let bytes = bytes_of(&vfs, &file(0, "log"));
+    let at = u64::try_from(starts_of(&bytes)[5]).expect("small");
+    vfs.damage(&file(0, "log"), at + 12, &i32::MAX.to_be_bytes())
+        .expect("it is in the file");
+    for round in 0..3 {
+        let life = start(&vfs, Durability::Fsync);
+        let log = life.open(&plain_topic(), 0);
+        assert_eq!(log.ends().log_end, Offset::new(BATCHES), "round {round}");
+        check_around_damage(&*log, &format!("round {round}"));
+        drop((log, life));
+        vfs.process_kill();
+    }
+}
+
+#[test]
 fn a_record_that_holds_a_batch_is_no_place_to_go_on() {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);

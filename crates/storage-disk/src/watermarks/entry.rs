@@ -66,7 +66,7 @@ impl Watermark {
         );
     }
 
-    /// The entry in exactly these bytes, if they are what was written.
+    /// The entry in exactly these bytes, if they are what was written and can be true.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (mut fields, mut crc) = bytes.split_at_checked(CHECKED_BYTES)?;
         let is_good = crc.get_u32() == crc32c(fields) || skips(Safeguard::WatermarkCrc);
@@ -85,7 +85,7 @@ impl Watermark {
                 .filter(|offset| *offset >= 0)
                 .map(Offset::new)
         };
-        Some(Self {
+        let entry = Self {
             partition,
             leader_epoch,
             durable_end: offset()?,
@@ -95,6 +95,9 @@ impl Watermark {
             position: fields.get_u32(),
             span_start: fields.get_u32(),
             span_crc: fields.get_u32(),
-        })
+        };
+        let is_ordered =
+            entry.log_start <= entry.durable_end && entry.segment_base <= entry.durable_end;
+        is_ordered.then_some(entry)
     }
 }

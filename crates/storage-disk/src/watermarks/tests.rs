@@ -400,6 +400,67 @@ fn after_a_failed_sync_nothing_is_written_any_more() {
 }
 
 #[test]
+fn an_entry_that_cannot_be_true_is_bad() {
+    let good = entry(0, 10);
+    let check = |entry: Watermark, is_good: bool| {
+        let disk = disk();
+        clean_run(&disk, &[entry]);
+        let state = state(&disk);
+        assert_eq!(state.watermarks.len(), usize::from(is_good), "{entry:?}");
+        assert_eq!(state.is_clean, is_good, "{entry:?}");
+    };
+    let (end, above) = (Offset::new(10), Offset::new(11));
+    check(good, true);
+    check(
+        Watermark {
+            log_start: end,
+            segment_base: end,
+            ..good
+        },
+        true,
+    );
+    check(
+        Watermark {
+            log_start: above,
+            ..good
+        },
+        false,
+    );
+    check(
+        Watermark {
+            segment_base: above,
+            ..good
+        },
+        false,
+    );
+}
+
+#[test]
+fn a_file_that_leaves_no_numbers_is_refused_and_not_a_panic() {
+    let check = |generation: u32, is_refused: bool| {
+        let disk = disk();
+        let name = format!("watermarks.{generation}");
+        vfs::replace_durable(&disk, &dir().join(&name), b"").expect("room");
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        match Journal::open(&vfs, &dir()) {
+            Ok((mut journal, _)) => {
+                assert!(!is_refused, "{name}");
+                journal.mark_open(BOOT).expect("there are numbers left");
+            }
+            Err(OpenDiskError::Foreign { entry, .. }) => {
+                assert!(is_refused && entry == name, "{entry} of {name}");
+                assert_eq!(files(&disk), [name], "nothing was touched");
+            }
+            Err(other) => panic!("{name}: {other}"),
+        }
+    };
+    check(7, false);
+    check(u32::MAX - (1 << 16), false);
+    check(u32::MAX - 1, true);
+    check(u32::MAX, true);
+}
+
+#[test]
 fn only_our_names_are_ours() {
     let names = [
         ("watermarks.1", Some(1)),

@@ -5,6 +5,8 @@ use std::ops::Range;
 use vfs::{Fault, Operation, SimVfs, Vfs};
 
 use super::*;
+use crate::directory::OpenDiskError;
+use crate::frames::{Frame, FrameNumber};
 
 /// A disk with a snapshot of two rows and three commits behind it, closed.
 fn sample() -> (SimVfs, Rows) {
@@ -187,6 +189,61 @@ fn a_good_frame_from_another_place_is_not_taken() {
     let metadata = open(&disk);
     assert_eq!(rows(&metadata), expected, "from the other copy");
     assert!(!metadata.report().mirrored.is_empty());
+}
+
+#[test]
+fn a_file_that_leaves_no_numbers_is_refused_and_not_a_panic() {
+    let (sample, _) = sample();
+    for generation in [u32::MAX - 1, u32::MAX] {
+        let disk = sample.fork();
+        overwrite(&disk, &format!("metadata.b.{generation}"), b"");
+        let before = names(&disk);
+        let vfs = as_vfs(&disk);
+        let refused = DiskMetadata::open(&vfs, &own_dir(), Fatals::default().callback());
+        let refused = refused.expect_err("there is no number left");
+        let OpenDiskError::Foreign { entry, .. } = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(entry, format!("metadata.*.{generation}"));
+        assert_eq!(names(&disk), before, "nothing was touched");
+    }
+}
+
+#[test]
+fn a_version_without_a_next_one_was_never_given_out() {
+    let entry = |version: u64| {
+        let mut body = version.to_be_bytes().to_vec();
+        body.extend([1, 0, 0, 0, 1, 0, 0, 0, 0, b'k']);
+        body
+    };
+    let end = |version: u64| [1_u64.to_be_bytes(), version.to_be_bytes()].concat();
+    // Kinds 1, 2 and 3: a snapshot, its end, commits.
+    let files = [
+        vec![(1, 1, entry(u64::MAX)), (2, 0, end(7))],
+        vec![(1, 1, entry(7)), (2, 0, end(u64::MAX))],
+        vec![(1, 1, entry(7)), (2, 0, end(7)), (3, 1, entry(u64::MAX))],
+    ];
+    for (case, frames) in files.into_iter().enumerate() {
+        let mut number = FrameNumber::first(1);
+        let mut bytes = Vec::new();
+        for (kind, entry_count, body) in frames {
+            let body = &body;
+            let frame = Frame {
+                number,
+                kind,
+                entry_count,
+                body,
+            };
+            bytes.extend(frame.encode());
+            number = number.next();
+        }
+        let disk = disk();
+        overwrite(&disk, "metadata.a.1", &bytes);
+        overwrite(&disk, "metadata.b.1", &bytes);
+        let metadata = open(&disk);
+        assert!(metadata.report().is_damaged(), "case {case}");
+        commit(&metadata, &[put("a", "1")]).expect("versions go on");
+    }
 }
 
 #[test]

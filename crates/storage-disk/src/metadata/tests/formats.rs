@@ -2,7 +2,7 @@
 
 use storage::{Key, Version};
 
-use super::super::entries::{self, SnapshotEnd, StoredEntry};
+use super::super::entries::{self, SnapshotEnd, StoredEntry, VERSION_MAX};
 use super::*;
 
 const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/metadata-1.bin");
@@ -51,7 +51,7 @@ fn entries_round_trip() {
     let cases: [(&Key, Option<&str>, u64); 4] = [
         (&key("a"), Some("value"), 1),
         (&key(""), Some(""), 2),
-        (&Key::from_bytes(Bytes::new()), None, u64::MAX),
+        (&Key::from_bytes(Bytes::new()), None, VERSION_MAX.0),
         (&key("long"), Some(&long), 4),
     ];
     let mut body = Vec::new();
@@ -98,7 +98,7 @@ fn entries_that_make_no_sense_are_refused() {
 fn the_end_mark_round_trips() {
     let end = SnapshotEnd {
         rows: 7,
-        last_version: Version(u64::MAX),
+        last_version: VERSION_MAX,
     };
     let body = end.encode();
     assert_eq!(SnapshotEnd::decode(&body), Some(end));
