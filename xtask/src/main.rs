@@ -16,6 +16,7 @@ mod compare;
 mod conformance;
 mod crash;
 mod damage;
+mod fuzz;
 mod grpc;
 mod hostile;
 mod long;
@@ -40,6 +41,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   crash                kill -9 under load, again and again: nothing acknowledged is lost; --rounds N
   damage               a bit, a sector, a file of a data directory is spoilt, again and again; --kafka beside
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
+  fuzz                 every parser under coverage-guided fuzzing; --seconds N, --jobs N, TARGET...
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
   long                 tests of CI with large counts: `cargo xtask long` lists them
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
             "crash" => crash::run(rest),
             "damage" => damage::run(rest),
             "flights" => conformance::flights::run(rest),
+            "fuzz" => fuzz::run(rest),
             "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),
             "long" => long::run(rest),

@@ -19,6 +19,8 @@ mod dispatch;
 mod error;
 mod fetch;
 mod fetch_session;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;

@@ -44,7 +44,7 @@ pub(crate) struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workers {
     Threads,
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     Manual,
 }
 

@@ -100,7 +100,7 @@ impl Flusher {
     }
 
     /// Runs one round with what is queued. `false` if nothing was.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn run_pending(&self, context: &Context) -> bool {
         let logs = std::mem::take(&mut self.queue.lock().logs);
         let any = !logs.is_empty();

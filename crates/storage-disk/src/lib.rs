@@ -21,6 +21,8 @@ mod error;
 mod files;
 mod flush;
 pub mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod health;

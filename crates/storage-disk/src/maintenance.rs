@@ -71,7 +71,7 @@ impl Upkeep {
     }
 
     /// Does what is queued, at once.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn run_pending(&self, context: &Context, journal: &Mutex<Journal>) {
         let (logs, trash) = {
             let mut queue = self.queue.lock();

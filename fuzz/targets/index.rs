@@ -1,0 +1,5 @@
+//! Segment indexes: offsets and times.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ottla_fuzz::own_files::index(data));

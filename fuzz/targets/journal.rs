@@ -1,0 +1,5 @@
+//! The watermark journal.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ottla_fuzz::own_files::journal(data));
