@@ -35,6 +35,8 @@ var scenarios = []scenario{
 	{"topics", topics},
 	{"partitions", partitions},
 	{"configs", configs},
+	{"alter", alter},
+	{"node", node},
 	{"produce", produce},
 	{"codecs", codecs},
 	{"errors", produceErrors},

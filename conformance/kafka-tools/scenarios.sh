@@ -51,6 +51,46 @@ scenario_offsets() {
     offsets --topic tools.absent | grep -oE 'Could not match any topic-partitions' | head -1 | lines 'unknown topic'
 }
 
+configs() { tool kafka.admin.ConfigCommand --bootstrap-server "$bootstrap" "$@"; }
+# What a tool says when it fails begins differently; the error's own name is the same.
+failure() { grep -oE '[A-Za-z]+Exception' | tail -1; }
+
+scenario_configs() {
+    topics --create --topic tools.configs --partitions 1 --config segment.ms=99000 >/dev/null
+    configs --entity-type topics --entity-name tools.configs --alter --add-config max.message.bytes=2222,index.interval.bytes=8192 | lines add
+    configs --entity-type topics --entity-name tools.configs --describe | lines describe
+    configs --entity-type topics --entity-name tools.configs --alter --delete-config segment.ms | lines delete
+    configs --entity-type topics --entity-name tools.configs --describe | lines 'describe again'
+    configs --entity-type topics --entity-name tools.configs --describe --all | grep -E '^  (max.message.bytes|segment.ms|cleanup.policy)=' | sort | lines 'describe all'
+    configs --entity-type topics --entity-name tools.configs --alter --delete-config retention.bytes | grep -oE 'Invalid config|Completed' | lines 'delete what is not set'
+    configs --entity-type topics --entity-name tools.configs --alter --add-config no.such.key=1 | failure | lines 'unknown key'
+    configs --entity-type topics --entity-name tools.configs --alter --add-config segment.ms=soon | failure | lines 'not a number'
+    configs --entity-type topics --entity-name tools.absent --alter --add-config segment.ms=1000 | failure | lines 'unknown topic'
+    configs --entity-type brokers --entity-default --alter --add-config message.max.bytes=3333 | lines 'every broker'
+    configs --entity-type brokers --entity-default --describe | grep message.max.bytes | lines 'describe every broker'
+    configs --entity-type brokers --entity-name 1 --alter --add-config message.max.bytes=4444 | lines 'this broker'
+    configs --entity-type brokers --entity-name 1 --describe | grep message.max.bytes | lines 'describe this broker'
+    configs --entity-type topics --entity-name tools.configs --alter --delete-config max.message.bytes | lines 'topic without its own'
+    configs --entity-type topics --entity-name tools.configs --describe --all | grep -E '^  max.message.bytes=' | lines inherited
+    configs --entity-type brokers --entity-name 1 --alter --add-config num.partitions=2 | failure | lines 'read only'
+    configs --entity-type brokers --entity-name 1 --alter --delete-config message.max.bytes | lines 'this broker back'
+    configs --entity-type brokers --entity-default --alter --delete-config message.max.bytes | lines 'every broker back'
+}
+
+scenario_node() {
+    topics --create --topic tools.node --partitions 2 >/dev/null
+    tool org.apache.kafka.tools.LogDirsCommand --bootstrap-server "$bootstrap" --describe --topic-list tools.node | tail -1 |
+        sed -E 's/"logDir":"[^"]*"/"logDir":"DIR"/; s/"(broker|totalBytes|usableBytes)":[0-9]+/"\1":N/g' | lines 'log dirs'
+    tool org.apache.kafka.tools.LeaderElectionCommand --bootstrap-server "$bootstrap" --election-type preferred --topic tools.node --partition 0 | lines elect
+    tool org.apache.kafka.tools.LeaderElectionCommand --bootstrap-server "$bootstrap" --election-type preferred --all-topic-partitions | grep -vE '^$' | lines 'elect all'
+    tool org.apache.kafka.tools.reassign.ReassignPartitionsCommand --bootstrap-server "$bootstrap" --list | lines reassignments
+    tool org.apache.kafka.tools.MetadataQuorumCommand --bootstrap-server "$bootstrap" describe --status |
+        grep -oE '^(ClusterId|LeaderId|LeaderEpoch|HighWatermark|MaxFollowerLag|MaxFollowerLagTimeMs|CurrentVoters|CurrentObservers):' | lines quorum
+    tool org.apache.kafka.tools.MetadataQuorumCommand --bootstrap-server "$bootstrap" describe --replication | awk '{print $1, $NF}' | sed -E 's/^[0-9]+/N/' | lines replication
+    tool org.apache.kafka.tools.FeatureCommand --bootstrap-server "$bootstrap" describe | grep -cE 'Exception|Error' | lines 'features, failures'
+    tool org.apache.kafka.tools.BrokerApiVersionsCommand --bootstrap-server "$bootstrap" | grep -E '\((32|33|35|37|43|44|45|46|55|57|60)\)' | sed -E 's/^\t//; s/,$//' | lines versions
+}
+
 # The files on disk: both layouts hold the same formats.
 scenario_dump() {
     [ -n "${DATA_DIR:-}" ] || return 0
@@ -81,7 +121,7 @@ dump() {
     tool kafka.tools.DumpLogSegments --files "$1.index" | grep -cE '^offset: [1-9][0-9]* position: [1-9]' | sed 's/[1-9][0-9]*/some/' | lines 'offset index entries'
 }
 
-for scenario in topics console offsets dump; do
+for scenario in topics console offsets configs node dump; do
     if [ -z "$only" ] || [ "$only" = "$scenario" ]; then
         echo "# $scenario"
         "scenario_$scenario"

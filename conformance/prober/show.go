@@ -25,7 +25,7 @@ var tagged = map[string]bool{
 
 var nodeFields = map[string]bool{
 	"NodeID": true, "Leader": true, "LeaderID": true, "ControllerID": true, "BrokerID": true,
-	"Replicas": true, "ISR": true, "OfflineReplicas": true, "PreferredReadReplica": true,
+	"Replicas": true, "ReplicaID": true, "ISR": true, "OfflineReplicas": true, "PreferredReadReplica": true,
 }
 
 // topicConfigs are the keys whose defaults are the same on both brokers.
@@ -91,6 +91,9 @@ func (b *broker) named(name string, v reflect.Value) (string, bool) {
 	}
 	return "", false
 }
+
+// reflectOf is for a value that is no field.
+func reflectOf[T any](value T) reflect.Value { return reflect.ValueOf(&value).Elem() }
 
 func (b *broker) fields(v reflect.Value) string {
 	var parts []string

@@ -72,6 +72,10 @@ func (b *broker) awaitGone(topic string) {
 	})
 }
 
+// pause lets a change of configs reach the broker: Kafka answers before it is in force, and nothing that
+// can be asked says when.
+func pause() { time.Sleep(100 * time.Millisecond) }
+
 func until(what string, done func() bool) {
 	deadline := time.Now().Add(30 * time.Second)
 	for !done() {

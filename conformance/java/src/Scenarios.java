@@ -24,17 +24,19 @@ public final class Scenarios {
         void run(Scenarios here) throws Exception;
     }
 
-    private static final Map<String, Scenario> ALL = new TreeMap<>(Map.of(
-        "cluster", AdminScenarios::cluster,
-        "configs", AdminScenarios::configs,
-        "partitions", AdminScenarios::partitions,
-        "topics", AdminScenarios::topics,
-        "autocreate", RecordScenarios::autoCreate,
-        "codecs", RecordScenarios::codecs,
-        "offsets", RecordScenarios::offsets,
-        "produce", RecordScenarios::produce,
-        "sessions", RecordScenarios::sessions,
-        "epochs", RecordScenarios::epochs));
+    private static final Map<String, Scenario> ALL = new TreeMap<>(Map.ofEntries(
+        Map.entry("alter", AlterScenarios::alter),
+        Map.entry("cluster", AdminScenarios::cluster),
+        Map.entry("configs", AdminScenarios::configs),
+        Map.entry("node", AlterScenarios::node),
+        Map.entry("partitions", AdminScenarios::partitions),
+        Map.entry("topics", AdminScenarios::topics),
+        Map.entry("autocreate", RecordScenarios::autoCreate),
+        Map.entry("codecs", RecordScenarios::codecs),
+        Map.entry("offsets", RecordScenarios::offsets),
+        Map.entry("produce", RecordScenarios::produce),
+        Map.entry("sessions", RecordScenarios::sessions),
+        Map.entry("epochs", RecordScenarios::epochs)));
 
     final String bootstrap;
     final Admin admin;

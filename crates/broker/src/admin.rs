@@ -206,7 +206,7 @@ impl Broker {
     }
 
     /// The lock of the operations, with nothing left undone by an earlier one that could be done.
-    async fn admin(&self) -> Result<MutexGuard<'_, Admin>, StorageFailure> {
+    pub(crate) async fn admin(&self) -> Result<MutexGuard<'_, Admin>, StorageFailure> {
         let mut admin = self.admin.lock().await;
         if admin.unsettled || admin.leftovers {
             self.settle(&mut admin)
@@ -342,7 +342,7 @@ impl Broker {
 
     /// After the first commit of an operation failed with `error`: the topics as the metadata has
     /// them. The commit may have happened all the same, or somebody else's did.
-    async fn in_doubt(
+    pub(crate) async fn in_doubt(
         &self,
         admin: &mut Admin,
         error: &CommitError,
@@ -390,7 +390,7 @@ impl Broker {
 }
 
 /// The record that a published topic was made from.
-fn record_of(topic: &Topic) -> TopicRecord {
+pub(crate) fn record_of(topic: &Topic) -> TopicRecord {
     TopicRecord {
         id: topic.id(),
         partitions: topic.partition_count(),

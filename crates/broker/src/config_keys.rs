@@ -6,6 +6,7 @@
 //! what is missing, never accepted in silence. Must not know: any wire format.
 
 mod broker;
+mod layers;
 mod rule;
 mod settings;
 mod topic;
@@ -15,7 +16,10 @@ pub use rule::{Rule, Value};
 pub use settings::{ConfigEntry, ConfigSource, ConfigSynonym, TopicSettings};
 pub use topic::TOPIC_KEYS;
 
-pub(crate) use settings::{broken_sync_interval, describe_broker, describe_topic, effective};
+pub(crate) use layers::{Layers, Values};
+pub(crate) use settings::{
+    broken_sync_interval, describe_broker, describe_every_broker, describe_topic, effective,
+};
 
 /// What a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +86,6 @@ pub struct ConfigKey {
     pub scope: ConfigScope,
     /// Whether values are never shown.
     pub sensitive: bool,
-    /// Whether it can only be set at the start of the process.
-    pub read_only: bool,
     /// For a topic's key: the broker key that its default comes from.
     pub synonym: Option<&'static str>,
     /// Which values are allowed.
@@ -107,11 +109,17 @@ impl ConfigKey {
             documentation,
             scope,
             sensitive: false,
-            read_only: matches!(scope, ConfigScope::Broker),
             synonym: None,
             rule,
             effect: Effect::Obeyed,
         }
+    }
+
+    /// Whether it can only be set at the start of the process. A broker key that topics inherit can
+    /// be set later, as in Kafka.
+    pub fn read_only(&self) -> bool {
+        let inherits = |key: &ConfigKey| key.synonym == Some(self.name);
+        self.scope == ConfigScope::Broker && !TOPIC_KEYS.iter().any(inherits)
     }
 
     const fn inherits(mut self, synonym: &'static str) -> Self {
@@ -164,7 +172,7 @@ pub enum InvalidConfig {
         suggestion: Option<&'static str>,
     },
     /// The value is not one of those allowed.
-    #[error("{key} cannot be {value:?}: {expected}")]
+    #[error("Invalid value {value} for configuration {key}: {expected}")]
     BadValue {
         /// The key.
         key: &'static str,
@@ -172,6 +180,12 @@ pub enum InvalidConfig {
         value: String,
         /// What is allowed.
         expected: String,
+    },
+    /// The value holds from the start of the process.
+    #[error("Cannot update these configs dynamically: Set({key})")]
+    ReadOnly {
+        /// The key.
+        key: &'static str,
     },
     /// The value is null; a config is left out instead.
     #[error("{key} has no value; leave it out to have the default")]
@@ -198,7 +212,7 @@ impl InvalidConfig {
     pub fn key(&self) -> &str {
         match self {
             Self::Unknown { key, .. } | Self::Null { key } => key,
-            Self::BadValue { key, .. } | Self::NotBuilt { key, .. } => key,
+            Self::BadValue { key, .. } | Self::NotBuilt { key, .. } | Self::ReadOnly { key } => key,
         }
     }
 }

@@ -10,6 +10,8 @@ use storage::{
     TopicName,
 };
 
+use crate::config_keys::InvalidConfig;
+
 /// Why a partition cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionError {
@@ -219,6 +221,34 @@ pub enum DeleteTopicError {
     Unknown {
         /// The topic.
         topic: TopicName,
+    },
+    /// The disk is full.
+    #[error("no space: {0}")]
+    NoSpace(StorageFailure),
+    /// The store failed.
+    #[error("{0}")]
+    Storage(StorageFailure),
+}
+
+/// Why configs were not altered. All are as they were.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AlterConfigsError {
+    /// There is no such topic.
+    #[error("The topic '{topic}' does not exist.")]
+    UnknownTopic {
+        /// The name asked for.
+        topic: String,
+    },
+    /// A name or a value that is not allowed, or not built yet.
+    #[error(transparent)]
+    Invalid(#[from] InvalidConfig),
+    /// Only lists can be appended to and subtracted from.
+    #[error("Can't {operation} to key {key} because its type is not LIST.")]
+    NotAList {
+        /// APPEND or SUBTRACT.
+        operation: &'static str,
+        /// The name given.
+        key: String,
     },
     /// The disk is full.
     #[error("no space: {0}")]
@@ -548,6 +578,7 @@ from_trouble!(
     CreateTopicError,
     DeleteTopicError,
     AddPartitionsError,
+    AlterConfigsError,
     InitProducerIdError,
     PositionError
 );

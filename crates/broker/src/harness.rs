@@ -248,6 +248,8 @@ pub(crate) struct Faults {
     pub(crate) wrap: Option<Wrap>,
     /// How many logs were opened.
     pub(crate) opened: usize,
+    /// The log config of the last opening.
+    pub(crate) opened_by: Option<storage::LogConfig>,
 }
 
 impl FaultyStore {
@@ -293,6 +295,7 @@ impl LogStore for FaultyStore {
     fn open(&self, topic: &TopicMeta, partition: u32) -> Result<Arc<dyn Log>, OpenError> {
         let mut faults = self.faults.lock();
         faults.opened += 1;
+        faults.opened_by = Some(topic.log_config);
         let log = self.memory.open(topic, partition)?;
         Ok(match faults.wrap {
             Some(wrap) => wrap(log),
@@ -309,5 +312,9 @@ impl LogStore for FaultyStore {
                 None => self.memory.remove(&topic).await,
             }
         })
+    }
+
+    fn volume(&self) -> storage::Volume {
+        self.memory.volume()
     }
 }

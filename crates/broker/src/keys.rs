@@ -4,7 +4,7 @@
 //! |---|---|
 //! | topic (1) | name |
 //! | deletion (2) | topic id, 16 bytes |
-//! | node (3) | `cluster-id` |
+//! | node (3) | `cluster-id`, or `configs` and a node id, empty for every node |
 //! | producer ids (4) | none |
 //! | offset (5) | consumer (group), topic id, partition as u32 |
 //!
@@ -25,6 +25,14 @@ pub(crate) fn deletion(id: TopicId) -> Key {
 
 pub(crate) fn cluster_id() -> Key {
     Key::space(Space::Node).part(b"cluster-id")
+}
+
+/// The configs set on one node, or on every node.
+pub(crate) fn broker_configs(node_id: Option<i32>) -> Key {
+    let node = node_id.map(|id| id.to_string()).unwrap_or_default();
+    Key::space(Space::Node)
+        .part(b"configs")
+        .part(node.as_bytes())
 }
 
 pub(crate) fn producer_ids() -> Key {

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod alter_configs;
 mod config;
 pub mod config_keys;
 mod counters;
@@ -30,16 +31,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::{Clock, Rng};
-use storage::{BytesBudget, LogStore, Metadata, TopicId};
+use storage::{BytesBudget, LogStore, Metadata, TopicId, Volume};
 
 pub use admin::NewTopic;
+pub use alter_configs::{BrokerScope, ConfigChange, ConfigEdit, ConfigOperation};
 pub use config::BrokerConfig;
 pub use config_keys::{ConfigEntry, ConfigSource, ConfigSynonym, InvalidConfig, TopicSettings};
 pub use counters::{Counter, Counters, Gauge, GaugeGuard};
 pub use error::{
-    AddPartitionsError, CreateTopicError, DeleteTopicError, EpochEndError, FetchError,
-    FindOffsetError, InitProducerIdError, LeaderEpochError, OpenBrokerError, PartitionError,
-    PositionError, ProduceError, UnreadableValue,
+    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, EpochEndError,
+    FetchError, FindOffsetError, InitProducerIdError, LeaderEpochError, OpenBrokerError,
+    PartitionError, PositionError, ProduceError, UnreadableValue,
 };
 pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
 pub use offsets::{FoundOffset, OffsetQuery, PartitionDescription};
@@ -50,6 +52,7 @@ pub use topics::{Topic, Topics};
 pub use values::Position;
 
 use admin::Admin;
+use config_keys::Layers;
 use producer_ids::ProducerIds;
 use topics::TopicSource;
 
@@ -71,7 +74,10 @@ pub struct Parts {
 /// One broker. Shared by all front doors; made by [`Broker::open`].
 #[derive(Debug)]
 pub struct Broker {
+    /// As at the start.
     config: Arc<BrokerConfig>,
+    /// With what was set since.
+    layers: ArcSwap<Layers>,
     store: Arc<dyn LogStore>,
     metadata: Arc<dyn Metadata>,
     clock: Arc<dyn Clock>,
@@ -86,7 +92,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// The settings.
+    /// The settings as at the start; what topics inherit may have been set since.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
     }
@@ -111,6 +117,11 @@ impl Broker {
         &self.budget
     }
 
+    /// Where the records are, and the room there. May wait for the disk.
+    pub fn volume(&self) -> Volume {
+        self.store.volume()
+    }
+
     /// All topics at this moment.
     pub fn topics(&self) -> Arc<Topics> {
         self.topics.load_full()
@@ -133,17 +144,22 @@ impl Broker {
 
     /// Every config of a topic, with the value that holds and where it comes from.
     pub fn describe_topic_configs(&self, topic: &Topic) -> Vec<ConfigEntry> {
-        config_keys::describe_topic(&self.config, topic.configs())
+        config_keys::describe_topic(&self.layers.load(), topic.configs())
     }
 
     /// Every config of the broker, with the value that holds and where it comes from.
     pub fn describe_broker_configs(&self) -> Vec<ConfigEntry> {
-        config_keys::describe_broker(&self.config)
+        config_keys::describe_broker(&self.layers.load())
+    }
+
+    /// The configs that were set for every broker.
+    pub fn describe_every_broker_configs(&self) -> Vec<ConfigEntry> {
+        config_keys::describe_every_broker(&self.layers.load())
     }
 
     fn source(&self) -> TopicSource {
         TopicSource {
-            config: Arc::clone(&self.config),
+            layers: self.layers.load_full(),
             store: Arc::clone(&self.store),
         }
     }

@@ -17,6 +17,7 @@ use clock::Rng;
 use storage::{BytesBudget, CommitError, Entry, Key, Space, TopicMeta, TopicName, Version, Write};
 
 use crate::admin::Admin;
+use crate::alter_configs::load_layers;
 use crate::config::BrokerConfig;
 use crate::config_keys::{self, TopicSettings};
 use crate::counters::Counters;
@@ -44,9 +45,11 @@ impl Broker {
             Arc::clone(&parts.clock),
             config.offset_metadata_max_bytes,
         );
+        let layers = load_layers(&*parts.metadata, &config).await?;
         let broker = Self {
             budget: BytesBudget::new(config.request_bytes_in_flight),
             config,
+            layers: ArcSwap::from_pointee(layers),
             store: parts.store,
             producer_ids: ProducerIds::new(Arc::clone(&parts.metadata)),
             metadata: parts.metadata,
@@ -77,6 +80,7 @@ impl Broker {
     pub(crate) async fn settle(&self, admin: &mut Admin) -> Result<(), Trouble> {
         admin.unsettled = true;
         admin.leftovers = false;
+        self.reload_layers().await?;
         self.finish_deletions(admin).await?;
         let mut records = self.load_records().await?;
         self.make_missing(admin, &mut records).await;
@@ -121,7 +125,7 @@ impl Broker {
     fn drop_invalid_configs(&self, name: &TopicName, record: &mut TopicRecord) {
         record.configs.retain(|key, value| {
             let one = BTreeMap::from([(key.clone(), value.clone())]);
-            let checked = TopicSettings::new(&self.config, &one);
+            let checked = TopicSettings::new(self.layers.load().effective(), &one);
             if let Err(reason) = &checked {
                 tracing::warn!(topic = %name, %reason, "a config of the topic is left out");
             }

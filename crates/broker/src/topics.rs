@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering as Memory};
 use std::sync::{Arc, OnceLock};
 
-use storage::{Log, LogStore, StorageFailure, TopicId, TopicMeta, TopicName, Version};
+use parking_lot::Mutex;
+use storage::{
+    Log, LogConfig, LogStore, OpenError, StorageFailure, TopicId, TopicMeta, TopicName, Version,
+};
 
-use crate::config::BrokerConfig;
-use crate::config_keys::{self, ConfigScope, InvalidConfig, TopicSettings};
+use crate::config_keys::{self, ConfigScope, InvalidConfig, Layers, TopicSettings};
 use crate::error::PartitionError;
 use crate::partitioner::Sticky;
 use crate::values::TopicRecord;
@@ -25,8 +27,11 @@ pub struct Topic {
     /// As in its record.
     partitions_made: u32,
     settings: TopicSettings,
-    config: Arc<BrokerConfig>,
+    layers: Arc<Layers>,
     store: Arc<dyn LogStore>,
+    /// What the newest state of the topic cuts its logs by. Held while a log is opened, so that
+    /// an older state that somebody still holds cannot take the store back to its own.
+    log_config: Arc<Mutex<LogConfig>>,
     logs: Box<[OnceLock<Arc<dyn Log>>]>,
     /// Shared with the later states of the same topic.
     deleted: Arc<AtomicBool>,
@@ -36,7 +41,7 @@ pub struct Topic {
 /// What every topic of a broker is made from.
 #[derive(Debug, Clone)]
 pub(crate) struct TopicSource {
-    pub(crate) config: Arc<BrokerConfig>,
+    pub(crate) layers: Arc<Layers>,
     pub(crate) store: Arc<dyn LogStore>,
 }
 
@@ -52,11 +57,12 @@ impl TopicSource {
             name: name.clone(),
             partitions: record.partitions,
             configs: record.configs.clone(),
-            log_config: TopicSettings::new(&self.config, &record.configs)?.log,
+            log_config: TopicSettings::new(self.layers.effective(), &record.configs)?.log,
         })
     }
 
-    /// The topic, with the logs that `before`, an earlier state of it, has open.
+    /// The topic, with the logs that `before`, an earlier state of it, has open. The store cuts
+    /// them by the new configs from here on.
     pub(crate) fn topic(
         &self,
         name: &TopicName,
@@ -71,19 +77,40 @@ impl TopicSource {
             .flatten()
             .cloned();
         let cells = opened.chain(std::iter::repeat_with(OnceLock::new));
+        let meta = self.meta(name, record)?;
+        let log_config = match before {
+            Some(before) => self.reconfigure(before, &meta),
+            None => Arc::new(Mutex::new(meta.log_config)),
+        };
         Ok(Topic {
-            meta: self.meta(name, record)?,
+            meta,
             version,
             partitions_made: record.partitions_made,
-            settings: TopicSettings::new(&self.config, &record.configs)?,
-            config: Arc::clone(&self.config),
+            settings: TopicSettings::new(self.layers.effective(), &record.configs)?,
+            layers: Arc::clone(&self.layers),
             store: Arc::clone(&self.store),
+            log_config,
             logs: cells.take(record.partitions as usize).collect(),
             deleted: before
                 .map(|before| Arc::clone(&before.deleted))
                 .unwrap_or_default(),
             sticky: Sticky::default(),
         })
+    }
+}
+
+impl TopicSource {
+    /// Hands the log config of a later state of `before` to the store.
+    fn reconfigure(&self, before: &Topic, meta: &TopicMeta) -> Arc<Mutex<LogConfig>> {
+        let shared = Arc::clone(&before.log_config);
+        let mut log_config = shared.lock();
+        if *log_config != meta.log_config {
+            *log_config = meta.log_config;
+            // Opening is how a store learns it; what cannot be opened has nothing to cut.
+            let _ = self.store.open(meta, 0);
+        }
+        drop(log_config);
+        shared
     }
 }
 
@@ -121,7 +148,7 @@ impl Topic {
     /// The value that a config has for it, set or not; `None` when the key is unknown or null.
     pub fn effective(&self, key: &str) -> Option<String> {
         let key = config_keys::find(ConfigScope::Topic, key)?;
-        config_keys::effective(&self.config, &self.meta.configs, key)
+        config_keys::effective(&self.layers, &self.meta.configs, key)
     }
 
     /// Whether it was deleted after the caller got it.
@@ -157,12 +184,21 @@ impl Topic {
         if let Some(log) = cell.get() {
             return Ok(Arc::clone(log));
         }
-        let opened = self
-            .store
-            .open(&self.meta, number)
-            .map_err(PartitionError::from_open)?;
+        let opened = self.open(number).map_err(PartitionError::from_open)?;
         // Two callers at once get the same log from the store, so it does not matter whose stays.
         Ok(Arc::clone(cell.get_or_init(|| opened)))
+    }
+
+    fn open(&self, number: u32) -> Result<Arc<dyn Log>, OpenError> {
+        let newest = self.log_config.lock();
+        if *newest == self.meta.log_config {
+            return self.store.open(&self.meta, number);
+        }
+        let meta = TopicMeta {
+            log_config: *newest,
+            ..self.meta.clone()
+        };
+        self.store.open(&meta, number)
     }
 
     pub(crate) fn version(&self) -> Version {

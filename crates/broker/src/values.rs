@@ -24,6 +24,8 @@
 //! | 8 | when it was committed, ms since the epoch |
 //! | 4 + n | metadata, its length (u32) in front |
 //!
+//! Configs of a broker: version (2), then the configs as a topic has them.
+//!
 //! Producer ids: version (2), the first id that no block holds yet (8). Cluster id: version (2),
 //! then the text to the end.
 
@@ -84,11 +86,7 @@ impl TopicRecord {
         bytes.put_slice(&self.id.0);
         bytes.put_u32(self.partitions);
         bytes.put_u32(self.partitions_made);
-        bytes.put_u16(u16::try_from(self.configs.len()).expect("there are few config keys"));
-        for (name, value) in &self.configs {
-            put_short(bytes, name);
-            put_long(bytes, value);
-        }
+        put_configs(bytes, &self.configs);
     }
 
     pub(crate) fn decode(value: &Bytes) -> Result<Self, UnreadableValue> {
@@ -107,17 +105,11 @@ impl TopicRecord {
                 "{partitions_made} of {partitions} partitions cannot have been made"
             )));
         }
-        let count = u16::from_be_bytes(reader.array()?);
-        let mut configs = BTreeMap::new();
-        for _ in 0..count {
-            let name = reader.short_text()?;
-            configs.insert(name, reader.long_text()?);
-        }
         Ok(Self {
             id,
             partitions,
             partitions_made,
-            configs,
+            configs: reader.configs()?,
         })
     }
 }
@@ -195,6 +187,29 @@ pub(crate) fn decode_cluster_id(value: &Bytes) -> Result<String, UnreadableValue
     reader.text(length)
 }
 
+/// The configs of a broker, or of every broker.
+pub(crate) fn encode_configs(configs: &BTreeMap<String, String>) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u16(VERSION);
+    put_configs(&mut bytes, configs);
+    bytes.freeze()
+}
+
+pub(crate) fn decode_configs(value: &Bytes) -> Result<BTreeMap<String, String>, UnreadableValue> {
+    let mut reader = Reader::open("the configs of a broker", value)?;
+    let configs = reader.configs()?;
+    reader.finish()?;
+    Ok(configs)
+}
+
+fn put_configs(bytes: &mut BytesMut, configs: &BTreeMap<String, String>) {
+    bytes.put_u16(u16::try_from(configs.len()).expect("there are few config keys"));
+    for (name, value) in configs {
+        put_short(bytes, name);
+        put_long(bytes, value);
+    }
+}
+
 fn put_short(bytes: &mut BytesMut, text: &str) {
     bytes.put_u16(u16::try_from(text.len()).expect("names are bounded where they enter"));
     bytes.put_slice(text.as_bytes());
@@ -262,6 +277,16 @@ impl Reader {
     fn long_text(&mut self) -> Result<String, UnreadableValue> {
         let length = u32::from_be_bytes(self.array()?);
         self.text(length as usize)
+    }
+
+    fn configs(&mut self) -> Result<BTreeMap<String, String>, UnreadableValue> {
+        let count = u16::from_be_bytes(self.array()?);
+        let mut configs = BTreeMap::new();
+        for _ in 0..count {
+            let name = self.short_text()?;
+            configs.insert(name, self.long_text()?);
+        }
+        Ok(configs)
     }
 
     fn finish(self) -> Result<(), UnreadableValue> {

@@ -80,7 +80,7 @@ fn done(context: &Context, topic: &CreatableTopic, created: &Arc<Topic>) -> Crea
     let configs = configs.into_iter().map(|config| CreatableTopicConfigs {
         name: config.key.name.into(),
         value: config.value.map(Into::into),
-        read_only: config.key.read_only,
+        read_only: config.key.read_only(),
         config_source: source_number(config.source),
         is_sensitive: config.key.sensitive,
     });

@@ -11,13 +11,10 @@ use kafka_wire::{ErrorCode, Uuid};
 use storage::TopicId;
 
 use crate::Context;
-use crate::error::{Coded, error_message};
+use crate::error::{Coded, Refusal, error_message};
 
 /// First version whose request names topics by name or id.
 const STATES_FROM: i16 = 6;
-
-/// A code and, for people, why.
-type Refusal = (ErrorCode, String);
 
 pub(crate) async fn handle(context: Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let asked: Vec<DeleteTopicState> = if context.version >= STATES_FROM {

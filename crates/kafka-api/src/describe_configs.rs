@@ -12,11 +12,9 @@ use kafka_wire::{ErrorCode, WireString};
 use storage::TopicName;
 
 use crate::Context;
-use crate::error::error_message;
+use crate::error::{Refusal, error_message};
+use crate::resources::{self, BROKER, TOPIC};
 
-/// Kafka's `ConfigResource.Type`.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
 /// An answer is some hundred times as long as its question, so nobody may repeat it at will.
 const REPEATS_MAX: usize = 2;
 
@@ -63,7 +61,7 @@ pub(crate) async fn handle(
 fn entries(
     context: &Context,
     resource: &DescribeConfigsResource,
-) -> Result<Vec<ConfigEntry>, (ErrorCode, String)> {
+) -> Result<Vec<ConfigEntry>, Refusal> {
     let broker = context.broker();
     let name = resource.resource_name.as_str();
     match resource.resource_type {
@@ -80,22 +78,13 @@ fn entries(
             let topic = broker.topic(name).ok_or_else(unknown)?;
             Ok(broker.describe_topic_configs(&topic))
         }
-        // The empty name is the default of all brokers: nothing is set there.
-        BROKER if name.is_empty() => Ok(Vec::new()),
+        // The empty name is the default of all brokers: only what was set there is listed.
+        BROKER if name.is_empty() => Ok(broker.describe_every_broker_configs()),
         BROKER => {
-            let node = broker.config().node_id;
-            if name.parse() == Ok(node) {
-                return Ok(broker.describe_broker_configs());
-            }
-            let message = format!(
-                "Unexpected broker id, expected {node} or empty string, but received {name}"
-            );
-            Err((ErrorCode::InvalidRequest, message))
+            resources::check_broker(context, name)?;
+            Ok(broker.describe_broker_configs())
         }
-        other => {
-            let message = format!("configs of resource type {other} are not supported");
-            Err((ErrorCode::InvalidRequest, message))
-        }
+        other => Err(resources::unsupported(other)),
     }
 }
 
@@ -122,7 +111,7 @@ fn describe(request: &DescribeConfigsRequest, entry: ConfigEntry) -> DescribeCon
     DescribeConfigsResourceResult {
         name: entry.key.name.into(),
         value: value(entry.value),
-        read_only: entry.key.read_only,
+        read_only: entry.key.read_only(),
         config_source: source_number(entry.source),
         is_sensitive: entry.key.sensitive,
         synonyms,
@@ -135,6 +124,8 @@ fn describe(request: &DescribeConfigsRequest, entry: ConfigEntry) -> DescribeCon
 pub(crate) fn source_number(source: ConfigSource) -> i8 {
     match source {
         ConfigSource::Topic => 1,
+        ConfigSource::ThisBroker => 2,
+        ConfigSource::EveryBroker => 3,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
     }

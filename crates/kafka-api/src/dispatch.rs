@@ -6,10 +6,13 @@
 use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use kafka_wire::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest, FetchRequest,
-    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest,
+    DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
+    ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, UpdateFeaturesRequest,
 };
 use kafka_wire::{
     DecodeError, EncodeError, HeaderError, Message, Reader, Request, RequestHeader, Response,
@@ -18,9 +21,10 @@ use kafka_wire::{
 use storage::{BytesPermit, Chunk};
 
 use crate::{
-    Context, api_versions, create_partitions, create_topics, delete_topics, describe_cluster,
-    describe_configs, describe_topic_partitions, fetch, init_producer_id, list_offsets, metadata,
-    offset_for_leader_epoch, produce,
+    Context, alter_configs, api_versions, create_partitions, create_topics, delete_topics,
+    describe_cluster, describe_configs, describe_log_dirs, describe_quorum,
+    describe_topic_partitions, fetch, init_producer_id, list_offsets, metadata,
+    offset_for_leader_epoch, produce, replicas, resources, update_features,
 };
 
 /// One API.
@@ -55,8 +59,17 @@ pub(crate) static TABLE: &[Entry] = &[
     entry::<InitProducerIdRequest>(|call| ordinary(call, init_producer_id::handle)),
     entry::<OffsetForLeaderEpochRequest>(|call| ordinary(call, offset_for_leader_epoch::handle)),
     entry::<DescribeConfigsRequest>(|call| ordinary(call, describe_configs::handle)),
+    entry::<AlterConfigsRequest>(|call| ordinary(call, alter_configs::whole)),
+    entry::<DescribeLogDirsRequest>(|call| ordinary(call, describe_log_dirs::handle)),
     entry::<CreatePartitionsRequest>(|call| ordinary(call, create_partitions::handle)),
+    entry::<ElectLeadersRequest>(|call| ordinary(call, replicas::elect)),
+    entry::<IncrementalAlterConfigsRequest>(|call| ordinary(call, alter_configs::incremental)),
+    entry::<AlterPartitionReassignmentsRequest>(|call| ordinary(call, replicas::reassign)),
+    entry::<ListPartitionReassignmentsRequest>(|call| ordinary(call, replicas::list_reassignments)),
+    entry::<DescribeQuorumRequest>(|call| ordinary(call, describe_quorum::handle)),
+    entry::<UpdateFeaturesRequest>(|call| ordinary(call, update_features::handle)),
     entry::<DescribeClusterRequest>(|call| ordinary(call, describe_cluster::handle)),
+    entry::<ListConfigResourcesRequest>(|call| ordinary(call, resources::handle)),
     entry::<DescribeTopicPartitionsRequest>(|call| {
         ordinary(call, describe_topic_partitions::handle)
     }),

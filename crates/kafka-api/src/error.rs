@@ -7,8 +7,9 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use broker::{
-    AddPartitionsError, CreateTopicError, DeleteTopicError, EpochEndError, FetchError,
-    FindOffsetError, InitProducerIdError, LeaderEpochError, PartitionError, ProduceError,
+    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, EpochEndError,
+    FetchError, FindOffsetError, InitProducerIdError, LeaderEpochError, PartitionError,
+    ProduceError,
 };
 use kafka_wire::{ErrorCode, WireString};
 use records::BatchError;
@@ -28,6 +29,9 @@ pub(crate) fn error_message(text: &str) -> WireString {
         format!("{kept}…").into()
     }
 }
+
+/// A code and, for people, why.
+pub(crate) type Refusal = (ErrorCode, String);
 
 /// An error of the broker as Kafka names it.
 pub(crate) trait Coded {
@@ -91,6 +95,16 @@ impl Coded for AddPartitionsError {
             }
             Self::LimitReached { .. } => ErrorCode::PolicyViolation,
             Self::InvalidAssignment { .. } => ErrorCode::InvalidReplicaAssignment,
+            Self::NoSpace(_) | Self::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl Coded for AlterConfigsError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownTopic { .. } => ErrorCode::UnknownTopicOrPartition,
+            Self::Invalid(_) | Self::NotAList { .. } => ErrorCode::InvalidConfig,
             Self::NoSpace(_) | Self::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod advertise;
+mod alter_configs;
 mod api_versions;
 mod connection;
 mod create_partitions;
@@ -14,6 +15,8 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod dispatch;
 mod error;
@@ -26,7 +29,10 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod replicas;
+mod resources;
 mod send;
+mod update_features;
 
 #[cfg(test)]
 mod harness;

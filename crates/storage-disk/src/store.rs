@@ -18,7 +18,7 @@ use parking_lot::{Mutex, RwLock};
 use sabotage::{Safeguard, skips};
 use storage::{
     BoxFuture, Log, LogConfig, LogStore, OpenError, PartitionId, StorageFailure, StoreError,
-    TopicId, TopicMeta, TopicName,
+    TopicId, TopicMeta, TopicName, Volume,
 };
 use tokio::sync::oneshot;
 use vfs::FileSystem;
@@ -268,5 +268,14 @@ impl LogStore for DiskStore {
     fn remove(&self, topic: &TopicMeta) -> BoxFuture<'_, Result<(), StoreError>> {
         let topic = topic.clone();
         self.blocking(move |shared| shared.remove(&topic))
+    }
+
+    fn volume(&self) -> Volume {
+        let (vfs, data_dir) = (&self.shared.context.vfs, &self.shared.data_dir);
+        Volume {
+            directory: data_dir.display().to_string(),
+            total_bytes: vfs.total_bytes(data_dir).ok(),
+            free_bytes: vfs.free_bytes(data_dir).ok(),
+        }
     }
 }

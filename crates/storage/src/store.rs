@@ -29,6 +29,20 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     /// space comes back later. A topic that is not there, or is there under another id, is left
     /// alone without error. Open logs answer with an error from here on.
     fn remove(&self, topic: &TopicMeta) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Where the logs are, and the room there. May wait for the disk.
+    fn volume(&self) -> Volume;
+}
+
+/// Where a store keeps its logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The directory, or what stands for it.
+    pub directory: String,
+    /// Bytes of the file system; `None`: not known.
+    pub total_bytes: Option<u64>,
+    /// Bytes that can still be written there; `None`: not known.
+    pub free_bytes: Option<u64>,
 }
 
 /// Why a store could not create or remove.

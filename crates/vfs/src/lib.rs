@@ -107,6 +107,9 @@ pub trait Vfs: Send + Sync + Debug {
     /// Bytes that an unprivileged process can still write on the file system of `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 
+    /// Bytes that the file system of `path` has altogether.
+    fn total_bytes(&self, path: &Path) -> io::Result<u64>;
+
     /// Holds the file system of the directory `path` open, so that all of it can be synced at
     /// once. `Unsupported` where the system cannot do that and report errors.
     fn open_file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>>;

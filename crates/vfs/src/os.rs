@@ -128,6 +128,11 @@ impl Vfs for RealVfs {
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(path)?;
+        Ok(found.f_blocks.saturating_mul(found.f_frsize))
+    }
+
     fn open_file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
         open_file_system(path)
     }

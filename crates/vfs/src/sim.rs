@@ -368,6 +368,12 @@ impl Vfs for SimVfs {
         })
     }
 
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.on_disk(Call::new(Operation::Stat, path), |disk| {
+            disk.resolve(path).map(|_| disk.total_bytes())
+        })
+    }
+
     fn open_file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
         let call = Call {
             changes: false,

@@ -65,7 +65,8 @@ impl Broker {
             };
             planned.insert(key.clone(), value.trim().to_owned());
         }
-        TopicSettings::new(&self.config, &planned).map_err(|error| invalid_config(&error))?;
+        TopicSettings::new(self.layers.load().effective(), &planned)
+            .map_err(|error| invalid_config(&error))?;
         Ok(planned)
     }
 

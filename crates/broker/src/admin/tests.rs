@@ -172,7 +172,7 @@ async fn configs_are_checked() {
     let broker = Harness::new().broker().await;
     for (key, value, says) in [
         ("no.such", Some("1"), "Unknown topic config name: no.such"),
-        ("segment.bytes", Some("x"), "whole number from 1048576"),
+        ("segment.bytes", Some("x"), "Not a number of type INT"),
         ("segment.bytes", None, "has no value"),
         (
             "retention.ms",

@@ -56,9 +56,10 @@ pub(crate) fn read(kind: ConfigKind, rule: &Rule, text: &str) -> Result<Value, S
         ConfigKind::String => Some(Value::Text(text.to_owned())),
         ConfigKind::List => Some(Value::List(list(text))),
     };
-    value
-        .filter(|value| allows(rule, value))
-        .ok_or_else(|| expectation(kind, rule))
+    match value {
+        Some(value) if allows(rule, &value) => Ok(value),
+        refused => Err(expectation(kind, rule, refused.as_ref())),
+    }
 }
 
 fn boolean(text: &str) -> Option<Value> {
@@ -106,20 +107,41 @@ fn replica(text: &str) -> bool {
     })
 }
 
-fn expectation(kind: ConfigKind, rule: &Rule) -> String {
-    match (rule, kind) {
-        (Rule::Range(least, most), _) => format!("it is a whole number from {least} to {most}"),
-        (Rule::RangeOr(least, most, other), _) => {
-            format!("it is {other} or a whole number from {least} to {most}")
+/// What would have been allowed, in Kafka's words; `refused` is the value if it has the right type.
+fn expectation(kind: ConfigKind, rule: &Rule, refused: Option<&Value>) -> String {
+    let Some(refused) = refused else {
+        return type_expectation(kind).to_owned();
+    };
+    match (rule, refused) {
+        (Rule::Range(least, _), Value::Integer(number)) if number < least => {
+            format!("Value must be at least {least}")
         }
-        (Rule::Fraction(least, most), _) => format!("it is a number from {least} to {most}"),
-        (Rule::OneOf(allowed), _) => format!("it is one of {}", allowed.join(", ")),
-        (Rule::ListOf(allowed), _) => format!("it is a list of {}, each once", allowed.join(", ")),
-        (Rule::Replicas, _) => "it is * or a list of partition:broker".to_owned(),
-        (Rule::Any, ConfigKind::Boolean) => "it is true or false".to_owned(),
-        (Rule::Any, ConfigKind::Int) => "it is a whole number of 32 bits".to_owned(),
-        (Rule::Any, ConfigKind::Long) => "it is a whole number of 64 bits".to_owned(),
-        (Rule::Any, ConfigKind::Double) => "it is a number".to_owned(),
-        (Rule::Any, ConfigKind::String | ConfigKind::List) => "it is a shorter text".to_owned(),
+        (Rule::Range(_, most), _) => format!("Value must be no more than {most}"),
+        (Rule::RangeOr(least, most, other), _) => {
+            format!("Value must be between {least} and {most} or equal to {other}")
+        }
+        (Rule::Fraction(least, _), Value::Fraction(number)) if number < least => {
+            format!("Value must be at least {least}")
+        }
+        (Rule::Fraction(_, most), _) => format!("Value must be no more than {most}"),
+        (Rule::OneOf(allowed), _) => format!("String must be one of: {}", allowed.join(", ")),
+        (Rule::ListOf(allowed), _) => {
+            let allowed = allowed.join(", ");
+            format!("it must be a list of these, each once: {allowed}")
+        }
+        (Rule::Replicas, _) => "Must be the literal '*' or a list of replicas in the following \
+             format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+            .to_owned(),
+        (Rule::Any, _) => type_expectation(kind).to_owned(),
+    }
+}
+
+fn type_expectation(kind: ConfigKind) -> &'static str {
+    match kind {
+        ConfigKind::Boolean => "Expected value to be either true or false",
+        ConfigKind::Int => "Not a number of type INT",
+        ConfigKind::Long => "Not a number of type LONG",
+        ConfigKind::Double => "Not a number of type DOUBLE",
+        ConfigKind::String | ConfigKind::List => "it must be a shorter text",
     }
 }

@@ -6,7 +6,8 @@ use records::TimestampType;
 use storage::LogConfig;
 
 use super::{
-    ConfigKey, ConfigScope, Effect, InvalidConfig, Value, find, keys, not_built, parse, rule,
+    ConfigKey, ConfigScope, Effect, InvalidConfig, Layers, Value, find, keys, not_built, parse,
+    rule,
 };
 use crate::config::{BrokerConfig, duration_ms, narrow, timestamp_type};
 
@@ -99,6 +100,10 @@ pub(crate) fn broken_sync_interval(config: &BrokerConfig) -> Option<(&'static st
 pub enum ConfigSource {
     /// Set on the topic.
     Topic,
+    /// Set on this broker while it ran.
+    ThisBroker,
+    /// Set for every broker while they ran.
+    EveryBroker,
     /// Set at the start of the broker.
     StaticBroker,
     /// Nobody set it.
@@ -131,14 +136,14 @@ pub struct ConfigSynonym {
 
 /// The value that a topic's key has, as text; `None` for null.
 pub(crate) fn effective(
-    config: &BrokerConfig,
+    layers: &Layers,
     configs: &BTreeMap<String, String>,
     key: &'static ConfigKey,
 ) -> Option<String> {
     configs
         .get(key.name)
         .cloned()
-        .or_else(|| inherited(config, key))
+        .or_else(|| inherited(layers.effective(), key))
 }
 
 /// What a topic's key is where the topic does not say.
@@ -150,7 +155,7 @@ fn inherited(config: &BrokerConfig, key: &'static ConfigKey) -> Option<String> {
 
 /// Every key of a topic.
 pub(crate) fn describe_topic(
-    config: &BrokerConfig,
+    layers: &Layers,
     configs: &BTreeMap<String, String>,
 ) -> Vec<ConfigEntry> {
     let entry = |key: &'static ConfigKey| {
@@ -161,7 +166,7 @@ pub(crate) fn describe_topic(
         });
         let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
         let broker = synonym
-            .map(|synonym| broker_synonyms(config, synonym))
+            .map(|synonym| layers.synonyms(synonym))
             .unwrap_or_default();
         entry_of(key, own.into_iter().chain(broker).collect())
     };
@@ -169,9 +174,19 @@ pub(crate) fn describe_topic(
 }
 
 /// Every key of the broker.
-pub(crate) fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
-    let entry = |key: &'static ConfigKey| entry_of(key, broker_synonyms(config, key));
+pub(crate) fn describe_broker(layers: &Layers) -> Vec<ConfigEntry> {
+    let entry = |key: &'static ConfigKey| entry_of(key, layers.synonyms(key));
     keys(ConfigScope::Broker).iter().map(entry).collect()
+}
+
+/// What was set for every broker.
+pub(crate) fn describe_every_broker(layers: &Layers) -> Vec<ConfigEntry> {
+    let entry = |key: &'static ConfigKey| {
+        let mut synonyms = layers.synonyms(key);
+        synonyms.retain(|synonym| synonym.source == ConfigSource::EveryBroker);
+        (!synonyms.is_empty()).then(|| entry_of(key, synonyms))
+    };
+    keys(ConfigScope::Broker).iter().filter_map(entry).collect()
 }
 
 /// Without synonyms, the default of the key itself holds.
@@ -186,8 +201,8 @@ fn entry_of(key: &'static ConfigKey, synonyms: Vec<ConfigSynonym>) -> ConfigEntr
     }
 }
 
-/// The value that was set and the default, as far as they are not null, as Kafka lists them.
-fn broker_synonyms(config: &BrokerConfig, key: &'static ConfigKey) -> Vec<ConfigSynonym> {
+/// The value set at the start and the default, as far as they are not null, as Kafka lists them.
+pub(super) fn start_synonyms(config: &BrokerConfig, key: &'static ConfigKey) -> Vec<ConfigSynonym> {
     let default = key.default.map(str::to_owned);
     let set = config
         .value_of(key)

@@ -1,6 +1,7 @@
 //! The registry: its tables, its rules, and that what it shows is true.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::config::BrokerConfig;
@@ -231,7 +232,7 @@ fn every_broker_setting_is_set_and_shown_by_its_key() {
         let mut config = BrokerConfig::default();
         config.set(name, value).expect(name);
         assert_eq!(config.value_of(key).as_deref(), Some(shown), "{name}");
-        let entries = describe_broker(&config);
+        let entries = describe_broker(&Layers::started(Arc::new(config.clone())));
         let changed = entries
             .iter()
             .filter(|entry| entry.source == ConfigSource::StaticBroker);
@@ -321,7 +322,7 @@ fn a_listing_says_where_each_value_comes_from() {
     let mut config = BrokerConfig::default();
     config.set("message.max.bytes", "500").expect("good");
     let own = configs(&[("segment.bytes", "3000000"), ("max.message.bytes", "600")]);
-    let entries = describe_topic(&config, &own);
+    let entries = describe_topic(&Layers::started(Arc::new(config.clone())), &own);
     assert_eq!(entries.len(), 37);
     let entry = |name: &str| {
         let found = entries.iter().find(|entry| entry.key.name == name);
@@ -369,7 +370,7 @@ fn a_listing_says_where_each_value_comes_from() {
         assert_eq!(entry(name), (Some(value), default, Vec::new()), "{name}");
     }
     config.set("log.roll.ms", "7").expect("good");
-    let entries = describe_topic(&config, &own);
+    let entries = describe_topic(&Layers::started(Arc::new(config.clone())), &own);
     let entry = entries
         .iter()
         .find(|entry| entry.key.name == "segment.ms")

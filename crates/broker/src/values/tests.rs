@@ -70,6 +70,20 @@ fn bytes_are_those_on_disk() {
     assert_eq!(encode_cluster_id(id), bytes);
     assert_eq!(decode_cluster_id(&bytes), Ok(id.to_owned()));
 
+    let bytes = golden(include_str!("../../tests/golden/broker-configs-v1.hex"));
+    let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let configs = [
+        ("log.segment.bytes", "1048576"),
+        ("message.max.bytes", "2000"),
+    ]
+    .map(own);
+    let configs = BTreeMap::from(configs);
+    assert_eq!(encode_configs(&configs), bytes);
+    assert_eq!(decode_configs(&bytes), Ok(configs));
+
+    let bytes = golden(include_str!("../../tests/golden/broker-configs-key-v1.hex"));
+    assert_eq!(*keys::broker_configs(Some(7)).as_bytes(), bytes);
+
     let bytes = golden(include_str!("../../tests/golden/position-key-v1.hex"));
     let key = keys::position("grüße", ID, 9);
     assert_eq!(*key.as_bytes(), bytes);

@@ -27,8 +27,17 @@ macro_rules! for_each_api {
         $run::<InitProducerIdRequest>($($argument),*).await;
         $run::<OffsetForLeaderEpochRequest>($($argument),*).await;
         $run::<DescribeConfigsRequest>($($argument),*).await;
+        $run::<AlterConfigsRequest>($($argument),*).await;
+        $run::<DescribeLogDirsRequest>($($argument),*).await;
         $run::<CreatePartitionsRequest>($($argument),*).await;
+        $run::<ElectLeadersRequest>($($argument),*).await;
+        $run::<IncrementalAlterConfigsRequest>($($argument),*).await;
+        $run::<AlterPartitionReassignmentsRequest>($($argument),*).await;
+        $run::<ListPartitionReassignmentsRequest>($($argument),*).await;
+        $run::<DescribeQuorumRequest>($($argument),*).await;
+        $run::<UpdateFeaturesRequest>($($argument),*).await;
         $run::<DescribeClusterRequest>($($argument),*).await;
+        $run::<ListConfigResourcesRequest>($($argument),*).await;
         $run::<DescribeTopicPartitionsRequest>($($argument),*).await;
     };
 }
@@ -59,8 +68,17 @@ fn the_table_has_the_windows_of_the_schemas() {
         (22, 0, 5),
         (23, 2, 4),
         (32, 1, 4),
+        (33, 0, 2),
+        (35, 1, 5),
         (37, 0, 3),
+        (43, 0, 2),
+        (44, 0, 1),
+        (45, 0, 1),
+        (46, 0, 0),
+        (55, 0, 2),
+        (57, 0, 2),
         (60, 0, 2),
+        (74, 0, 1),
         (75, 0, 0),
     ];
     assert_eq!(windows, expected);

@@ -20,35 +20,74 @@ pub mod create_topics;
 #[rustfmt::skip]
 pub mod delete_topics;
 #[rustfmt::skip]
+pub mod delete_records;
+#[rustfmt::skip]
 pub mod init_producer_id;
 #[rustfmt::skip]
 pub mod offset_for_leader_epoch;
 #[rustfmt::skip]
 pub mod describe_configs;
 #[rustfmt::skip]
+pub mod alter_configs;
+#[rustfmt::skip]
+pub mod describe_log_dirs;
+#[rustfmt::skip]
 pub mod create_partitions;
 #[rustfmt::skip]
+pub mod elect_leaders;
+#[rustfmt::skip]
+pub mod incremental_alter_configs;
+#[rustfmt::skip]
+pub mod alter_partition_reassignments;
+#[rustfmt::skip]
+pub mod list_partition_reassignments;
+#[rustfmt::skip]
+pub mod describe_quorum;
+#[rustfmt::skip]
+pub mod update_features;
+#[rustfmt::skip]
 pub mod describe_cluster;
+#[rustfmt::skip]
+pub mod describe_producers;
+#[rustfmt::skip]
+pub mod list_config_resources;
 #[rustfmt::skip]
 pub mod describe_topic_partitions;
 
 use crate::api::Api;
+pub use alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
+pub use alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+};
 pub use api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 pub use create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+pub use delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 pub use delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 pub use describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 pub use describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+pub use describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+pub use describe_producers::{DescribeProducersRequest, DescribeProducersResponse};
+pub use describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 pub use describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
 };
+pub use elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 pub use fetch::{FetchRequest, FetchResponse};
 pub use find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+pub use incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
 pub use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+pub use list_config_resources::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 pub use list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+pub use list_partition_reassignments::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+};
 pub use metadata::{MetadataRequest, MetadataResponse};
 pub use offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 pub use produce::{ProduceRequest, ProduceResponse};
+pub use update_features::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 /// Every API that this crate can read and write, by key.
 pub const APIS: &[Api] = &[
@@ -117,6 +156,14 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 4,
     },
     Api {
+        key: 21,
+        name: "DeleteRecords",
+        version_min: 0,
+        version_max: 2,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
         key: 22,
         name: "InitProducerId",
         version_min: 0,
@@ -141,6 +188,22 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 4,
     },
     Api {
+        key: 33,
+        name: "AlterConfigs",
+        version_min: 0,
+        version_max: 2,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
+        key: 35,
+        name: "DescribeLogDirs",
+        version_min: 1,
+        version_max: 5,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
         key: 37,
         name: "CreatePartitions",
         version_min: 0,
@@ -149,10 +212,74 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 2,
     },
     Api {
+        key: 43,
+        name: "ElectLeaders",
+        version_min: 0,
+        version_max: 2,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
+        key: 44,
+        name: "IncrementalAlterConfigs",
+        version_min: 0,
+        version_max: 1,
+        request_flexible_from: 1,
+        response_flexible_from: 1,
+    },
+    Api {
+        key: 45,
+        name: "AlterPartitionReassignments",
+        version_min: 0,
+        version_max: 1,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
+        key: 46,
+        name: "ListPartitionReassignments",
+        version_min: 0,
+        version_max: 0,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
+        key: 55,
+        name: "DescribeQuorum",
+        version_min: 0,
+        version_max: 2,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
+        key: 57,
+        name: "UpdateFeatures",
+        version_min: 0,
+        version_max: 2,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
         key: 60,
         name: "DescribeCluster",
         version_min: 0,
         version_max: 2,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
+        key: 61,
+        name: "DescribeProducers",
+        version_min: 0,
+        version_max: 0,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
+        key: 74,
+        name: "ListConfigResources",
+        version_min: 0,
+        version_max: 1,
         request_flexible_from: 0,
         response_flexible_from: 0,
     },
@@ -178,11 +305,22 @@ macro_rules! for_each_api {
 (ApiVersions, $crate::messages::ApiVersionsRequest, $crate::messages::ApiVersionsResponse)
 (CreateTopics, $crate::messages::CreateTopicsRequest, $crate::messages::CreateTopicsResponse)
 (DeleteTopics, $crate::messages::DeleteTopicsRequest, $crate::messages::DeleteTopicsResponse)
+(DeleteRecords, $crate::messages::DeleteRecordsRequest, $crate::messages::DeleteRecordsResponse)
 (InitProducerId, $crate::messages::InitProducerIdRequest, $crate::messages::InitProducerIdResponse)
 (OffsetForLeaderEpoch, $crate::messages::OffsetForLeaderEpochRequest, $crate::messages::OffsetForLeaderEpochResponse)
 (DescribeConfigs, $crate::messages::DescribeConfigsRequest, $crate::messages::DescribeConfigsResponse)
+(AlterConfigs, $crate::messages::AlterConfigsRequest, $crate::messages::AlterConfigsResponse)
+(DescribeLogDirs, $crate::messages::DescribeLogDirsRequest, $crate::messages::DescribeLogDirsResponse)
 (CreatePartitions, $crate::messages::CreatePartitionsRequest, $crate::messages::CreatePartitionsResponse)
+(ElectLeaders, $crate::messages::ElectLeadersRequest, $crate::messages::ElectLeadersResponse)
+(IncrementalAlterConfigs, $crate::messages::IncrementalAlterConfigsRequest, $crate::messages::IncrementalAlterConfigsResponse)
+(AlterPartitionReassignments, $crate::messages::AlterPartitionReassignmentsRequest, $crate::messages::AlterPartitionReassignmentsResponse)
+(ListPartitionReassignments, $crate::messages::ListPartitionReassignmentsRequest, $crate::messages::ListPartitionReassignmentsResponse)
+(DescribeQuorum, $crate::messages::DescribeQuorumRequest, $crate::messages::DescribeQuorumResponse)
+(UpdateFeatures, $crate::messages::UpdateFeaturesRequest, $crate::messages::UpdateFeaturesResponse)
 (DescribeCluster, $crate::messages::DescribeClusterRequest, $crate::messages::DescribeClusterResponse)
+(DescribeProducers, $crate::messages::DescribeProducersRequest, $crate::messages::DescribeProducersResponse)
+(ListConfigResources, $crate::messages::ListConfigResourcesRequest, $crate::messages::ListConfigResourcesResponse)
 (DescribeTopicPartitions, $crate::messages::DescribeTopicPartitionsRequest, $crate::messages::DescribeTopicPartitionsResponse)
 } };
 }

@@ -51,11 +51,22 @@ fn oracles() -> Vec<Oracle> {
         ApiVersionsRequest ApiVersionsResponse
         CreateTopicsRequest CreateTopicsResponse
         DeleteTopicsRequest DeleteTopicsResponse
+        DeleteRecordsRequest DeleteRecordsResponse
         InitProducerIdRequest InitProducerIdResponse
         OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse
         DescribeConfigsRequest DescribeConfigsResponse
+        AlterConfigsRequest AlterConfigsResponse
+        DescribeLogDirsRequest DescribeLogDirsResponse
         CreatePartitionsRequest CreatePartitionsResponse
+        ElectLeadersRequest ElectLeadersResponse
+        IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
+        AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse
+        ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse
+        DescribeQuorumRequest DescribeQuorumResponse
+        UpdateFeaturesRequest UpdateFeaturesResponse
         DescribeClusterRequest DescribeClusterResponse
+        DescribeProducersRequest DescribeProducersResponse
+        ListConfigResourcesRequest ListConfigResourcesResponse
         DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse
     }
 }
@@ -103,6 +114,8 @@ fn kafka_protocol_reads_and_writes_the_same_bytes() {
         ("ListOffsetsResponse", 11),
         ("ApiVersionsRequest", 5),
         ("ApiVersionsResponse", 5),
+        ("DescribeLogDirsRequest", 5),
+        ("DescribeLogDirsResponse", 5),
     ];
     let newer = newer.map(|(name, version)| (name.to_owned(), version));
     assert_eq!(beyond, newer, "versions the oracle does not know");

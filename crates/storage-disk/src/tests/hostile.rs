@@ -272,6 +272,9 @@ impl Vfs for Hooked {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         self.disk.free_bytes(path)
     }
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.disk.total_bytes(path)
+    }
     fn open_file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
         self.disk.open_file_system(path)
     }

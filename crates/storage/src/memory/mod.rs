@@ -17,7 +17,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::log::{Log, StorageFailure};
-use crate::store::{LogStore, OpenError, StoreError};
+use crate::store::{LogStore, OpenError, StoreError, Volume};
 use crate::topic::{TopicMeta, TopicName};
 use crate::{BoxFuture, memory::log::Origin};
 
@@ -244,6 +244,14 @@ impl LogStore for MemoryStore {
             self.remove_now(&topic);
             Ok(())
         })
+    }
+
+    fn volume(&self) -> Volume {
+        Volume {
+            directory: "memory".to_owned(),
+            total_bytes: None,
+            free_bytes: None,
+        }
     }
 }
 

@@ -103,9 +103,11 @@ impl Disk {
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
-        self.space_limit_bytes
-            .unwrap_or(FREE_BYTES_UNLIMITED)
-            .saturating_sub(self.used_bytes)
+        self.total_bytes().saturating_sub(self.used_bytes)
+    }
+
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.space_limit_bytes.unwrap_or(FREE_BYTES_UNLIMITED)
     }
 
     /// Drops nodes that no visible, durable or pending name and no handle leads to. Waits until

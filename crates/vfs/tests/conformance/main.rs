@@ -162,7 +162,9 @@ fn locks(place: &Place<'_>) {
 }
 
 fn space(place: &Place<'_>) {
-    assert!(place.vfs.free_bytes(&place.home).expect("free bytes") > 0);
+    let free_bytes = place.vfs.free_bytes(&place.home).expect("free bytes");
+    let total_bytes = place.vfs.total_bytes(&place.home).expect("total bytes");
+    assert!(0 < free_bytes && free_bytes <= total_bytes);
     refused(
         place.vfs.free_bytes(&place.at("missing")),
         ErrorKind::NotFound,

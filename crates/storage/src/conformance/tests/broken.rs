@@ -124,6 +124,10 @@ impl LogStore for BrokenStore {
             }
         })
     }
+
+    fn volume(&self) -> crate::Volume {
+        self.inner.volume()
+    }
 }
 
 #[derive(Debug)]
