@@ -11,6 +11,7 @@ use crate::chance::fresh_seed;
 const USAGE: &str = "usage: cargo xtask long TEST
 
   power-cuts [--cuts N] [--seed N]   power cuts on the simulated disk (500000)
+  flips [--kib N]                    every bit of a partition's files, one at a time (64 KiB)
 ";
 
 /// Runs the long form of a test.
@@ -20,6 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     };
     match test.as_str() {
         "power-cuts" => power_cuts(rest),
+        "flips" => flips(rest),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -30,6 +32,11 @@ fn power_cuts(arguments: &[String]) -> Outcome {
         "tests::power_cuts::",
         &[("OTTLA_CUTS", cuts), ("OTTLA_SEED", seed)],
     )
+}
+
+fn flips(arguments: &[String]) -> Outcome {
+    let [kib] = numbers(arguments, [("--kib", 64)])?;
+    simulation("no_flipped_bit", &[("OTTLA_FLIPS_KIB", kib)])
 }
 
 /// The values of flags that take a number each, or what they are without.

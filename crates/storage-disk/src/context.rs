@@ -37,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) upkeep: Upkeep,
     pub(crate) cold: Pool,
     log_numbers: AtomicU64,
+    mended_heads: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -76,6 +77,7 @@ impl Context {
             upkeep: Upkeep::default(),
             cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
             log_numbers: AtomicU64::new(0),
+            mended_heads: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -83,6 +85,16 @@ impl Context {
     /// A number that no other log of this process has.
     pub(crate) fn next_log_number(&self) -> u64 {
         self.log_numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A damaged head of a batch was repaired.
+    pub(crate) fn note_mended(&self) {
+        self.mended_heads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many heads of batches were repaired since the start.
+    pub(crate) fn mended_heads(&self) -> u64 {
+        self.mended_heads.load(Ordering::Relaxed)
     }
 
     /// From here on nothing is accepted.

@@ -31,6 +31,7 @@ mod index_cache;
 mod listing;
 mod log;
 mod maintenance;
+mod mend;
 pub mod metadata;
 mod names;
 pub mod offline;
@@ -46,6 +47,7 @@ mod rewrite;
 mod segment;
 mod segment_index;
 mod space;
+mod spans;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 //!
 //! - `append`: producer rules, place, roll, the one write
 //! - `read`: from an offset to a run of whole batches
+//! - `proof`: every byte is held against what was written, once, and repaired if that is certain
 //! - `damage`: what a read does where the bytes are not good
 //! - `times`: from a time to an offset
 //! - `load`: what is read when a log is used first
@@ -15,6 +16,7 @@
 mod append;
 mod damage;
 mod load;
+mod proof;
 mod read;
 mod reader;
 mod rounds;

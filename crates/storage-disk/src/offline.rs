@@ -159,16 +159,18 @@ impl Segment {
 
     /// Shows every frame and every damaged range, in order; says where the good frames end.
     pub(super) fn walk(&self, show: &mut dyn FnMut(Seen)) -> Result<Option<Offset>, OfflineError> {
-        self.walk_frames(show).map_err(|fault| {
-            let source = match fault {
-                Fault::Io(source) => source,
-                Fault::NotCached | Fault::Read(_) => io::Error::other("a read failed"),
-            };
-            OfflineError::Io {
-                path: self.path.clone(),
-                source,
-            }
-        })
+        self.walk_frames(show).map_err(|fault| self.failed(fault))
+    }
+
+    pub(super) fn failed(&self, fault: Fault) -> OfflineError {
+        let source = match fault {
+            Fault::Io(source) => source,
+            Fault::NotCached | Fault::Read(_) => io::Error::other("a read failed"),
+        };
+        OfflineError::Io {
+            path: self.path.clone(),
+            source,
+        }
     }
 
     fn walk_frames(&self, show: &mut dyn FnMut(Seen)) -> Result<Option<Offset>, Fault> {

@@ -145,6 +145,11 @@ impl Disk {
         self.shared.context.leader_epoch
     }
 
+    /// How many damaged heads of batches were repaired since the start; see docs/formats.md.
+    pub fn repaired_heads(&self) -> u64 {
+        self.shared.context.mended_heads()
+    }
+
     fn places(&self) -> Vec<Watermark> {
         let context = &self.shared.context;
         self.shared

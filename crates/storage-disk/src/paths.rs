@@ -23,15 +23,17 @@ pub(crate) enum SegmentFile {
     Log,
     Index,
     TimeIndex,
+    Spans,
     Snapshot,
     Quarantine,
 }
 
 impl SegmentFile {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Log,
         Self::Index,
         Self::TimeIndex,
+        Self::Spans,
         Self::Snapshot,
         Self::Quarantine,
     ];
@@ -41,6 +43,7 @@ impl SegmentFile {
             Self::Log => "log",
             Self::Index => "index",
             Self::TimeIndex => "timeindex",
+            Self::Spans => "spans",
             Self::Snapshot => "snapshot",
             Self::Quarantine => "quarantine",
         }

@@ -8,11 +8,13 @@
 //! - `front`: where to begin to read
 //! - `segments`: from segment to segment, and what lies between two of them
 //! - `scan`: inside one segment
+//! - `mend`: what is repaired before
 //! - `keep`: what is noted in quarantine lists
 //! - `settle`: where appends go on, and the files beside the log
 
 mod front;
 mod keep;
+mod mend;
 mod report;
 mod scan;
 mod segments;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 use records::Offset;
 use sabotage::{Safeguard, skips};
+use storage::PartitionId;
 use vfs::{File, OpenMode, Vfs};
 
 use crate::listing::{self, Listing, LogFile};
@@ -33,6 +36,7 @@ use crate::log::{Mark, Place};
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::quarantine::List;
+use crate::spans;
 use crate::window::Fault;
 
 pub use report::RecoveryReport;
@@ -53,6 +57,7 @@ pub(crate) enum Floor {
 /// What is known from outside the partition's directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Circumstances {
+    pub(crate) partition: PartitionId,
     pub(crate) floor: Floor,
     pub(crate) log_start: Option<Offset>,
     /// The system did not restart since the last process began.
@@ -127,6 +132,10 @@ impl Recovery<'_> {
         let mut scanned = self.scan_from(&listing.logs, front)?;
         let first = scanned.kept.first().map(|first| first.base);
         let end = self.place_end(&mut scanned)?;
+        // IMPORTANT: before other batches can stand where these files say what stood.
+        if !skips(Safeguard::SpanTrim) {
+            spans::trim(self.vfs, (self.directory, end.base), end.position)?;
+        }
         let log_start = self.place_start(first, end.offset);
         self.clear_indexes(&scanned.kept, front)?;
         self.remove_future_snapshots(&listing, end.offset)?;

@@ -91,7 +91,7 @@ impl ActiveSegment {
             end > start && end <= Position::MAX,
             "a segment does not grow to {end}"
         );
-        self.index.note(header, start, interval_bytes);
+        self.index.append(header, start, interval_bytes);
         self.verified.add((start, end));
         self.size = end;
         self.first_append_ms.get_or_insert(now_ms);
@@ -100,7 +100,7 @@ impl ActiveSegment {
     /// Ends it: no more appends, and an index whose last entries are due.
     pub(crate) fn seal(self) -> (SealedSegment, Arc<SegmentIndex>) {
         let mut index = self.index;
-        index.push_largest();
+        index.seal();
         let largest_ms = index.largest().map(|(timestamp_ms, _)| timestamp_ms);
         let Self {
             base,

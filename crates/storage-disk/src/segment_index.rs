@@ -1,4 +1,5 @@
-//! Both indexes of one segment: grown batch by batch, loaded, or built anew from the batches.
+//! What is derived from the batches of one segment, both indexes and the spans: grown batch by
+//! batch, loaded, or built anew.
 //!
 //! The rule when an entry is due is Kafka's: a batch gets one when more than the interval was
 //! written since the last entry. The files are written without being synced before anything is
@@ -9,11 +10,13 @@ use std::path::Path;
 
 use records::{BatchHeader, Offset};
 use sabotage::{Safeguard, skips};
+use storage::PartitionId;
 use vfs::{File, OpenMode, Vfs};
 
 use crate::index::{self, IndexEntry, OffsetIndex};
 use crate::paths::SegmentFile;
 use crate::position::Position;
+use crate::spans::{PendingSpans, SegmentSpans, owner_of};
 use crate::time_index::{self, TimeEntry, TimeIndex};
 use crate::walk::{EpochRange, Step, Walk, resync};
 use crate::window::{Access, Fault};
@@ -31,6 +34,8 @@ pub(crate) struct SegmentIndex {
     bytes_since_entry: usize,
     /// Entries that the files hold already.
     written: (usize, usize),
+    /// Not believed less because an index is wrong, nor the other way round.
+    spans: SegmentSpans,
 }
 
 /// Where the files of a segment are and how its index is cut.
@@ -38,10 +43,18 @@ pub(crate) struct SegmentIndex {
 pub(crate) struct IndexSource<'a> {
     pub(crate) vfs: &'a dyn Vfs,
     pub(crate) directory: &'a Path,
+    pub(crate) partition: PartitionId,
     pub(crate) base: Offset,
     pub(crate) interval_bytes: u32,
     /// As readers use it: what they do not take for a batch gets no entry.
     pub(crate) epochs: EpochRange,
+}
+
+impl IndexSource<'_> {
+    /// What the pages of this segment's spans are marked with.
+    pub(crate) fn owner(self) -> u32 {
+        owner_of(self.partition, self.base)
+    }
 }
 
 impl SegmentIndex {
@@ -53,6 +66,40 @@ impl SegmentIndex {
             largest: None,
             bytes_since_entry: 0,
             written: (0, 0),
+            spans: SegmentSpans::default(),
+        }
+    }
+
+    /// A batch was appended at `position`.
+    pub(crate) fn append(&mut self, header: &BatchHeader, position: Position, interval_bytes: u32) {
+        self.note(header, position, interval_bytes);
+        self.spans.note(header, position, interval_bytes);
+    }
+
+    /// The segment ends here: the last entries are due.
+    pub(crate) fn seal(&mut self) {
+        self.push_largest();
+        self.spans.seal();
+    }
+
+    /// What vouches for the heads of the batches.
+    pub(crate) fn spans(&self) -> &SegmentSpans {
+        &self.spans
+    }
+
+    /// The spans of a sealed segment's index that was loaded: they end with the segment. Whether
+    /// the file must be told.
+    pub(crate) fn seal_spans(&mut self, source: IndexSource<'_>) -> bool {
+        self.spans.seal();
+        self.spans.pending(source.owner()).is_some()
+    }
+
+    /// An index that was built anew, with the spans of the one before.
+    #[must_use]
+    pub(crate) fn with_spans_of(self, old: &Self) -> Self {
+        Self {
+            spans: old.spans.clone(),
+            ..self
         }
     }
 
@@ -160,6 +207,7 @@ impl SegmentIndex {
         size_of::<Self>()
             .saturating_add(self.offsets.size_bytes())
             .saturating_add(self.times.size_bytes())
+            .saturating_add(self.spans.size_bytes())
     }
 
     /// Loads the files and reads the headers of the batches behind the last entry, up to `log_end`.
@@ -171,13 +219,14 @@ impl SegmentIndex {
         access: Access,
     ) -> Result<Self, Fault> {
         let mut index = Self::read_files(source, log_end, access)?;
-        if index.extend(source, log, log_end, access)? {
-            return Ok(index);
+        if !index.extend(source, log, log_end, access)? {
+            index = Self::rebuild(source, log, log_end, access)?;
         }
-        Self::rebuild(source, log, log_end, access)
+        index.spans = SegmentSpans::load(source, log, log_end, access)?;
+        Ok(index)
     }
 
-    /// Builds the indexes from the headers of all batches up to `log_end`.
+    /// Builds the indexes from the headers of all batches up to `log_end`; without spans.
     pub(crate) fn rebuild(
         source: IndexSource<'_>,
         log: &dyn File,
@@ -260,9 +309,10 @@ impl SegmentIndex {
     }
 
     /// What the files do not hold yet; `None` if they hold all.
-    pub(crate) fn pending(&self) -> Option<PendingIndex> {
+    pub(crate) fn pending(&self, owner: u32) -> Option<PendingIndex> {
         let (offsets, times) = self.written;
-        if offsets == self.offsets.len() && times == self.times.len() {
+        let spans = self.spans.pending(owner);
+        if offsets == self.offsets.len() && times == self.times.len() && spans.is_none() {
             return None;
         }
         Some(PendingIndex {
@@ -272,6 +322,7 @@ impl SegmentIndex {
             times_at: entry_position(times, time_index::ENTRY_BYTES),
             times: self.times.encode_from(times),
             written: (self.offsets.len(), self.times.len()),
+            spans,
         })
     }
 
@@ -280,6 +331,9 @@ impl SegmentIndex {
         // A rebuilt index may be shorter than what was on its way; its next write says it all.
         if pending.written.0 <= self.offsets.len() && pending.written.1 <= self.times.len() {
             self.written = pending.written;
+        }
+        if let Some(spans) = &pending.spans {
+            self.spans.mark_written(spans);
         }
     }
 }
@@ -317,6 +371,7 @@ pub(crate) struct PendingIndex {
     times_at: u64,
     times: Vec<u8>,
     written: (usize, usize),
+    spans: Option<PendingSpans>,
 }
 
 impl PendingIndex {
@@ -338,7 +393,8 @@ impl PendingIndex {
             (SegmentFile::TimeIndex, self.times_at, &self.times),
             (SegmentFile::Index, self.offsets_at, &self.offsets),
         ];
-        for (kind, at, bytes) in files {
+        let is_due = !self.offsets.is_empty() || !self.times.is_empty();
+        for (kind, at, bytes) in files.into_iter().filter(|_| is_due) {
             let file = vfs.open(&kind.path(directory, self.base), OpenMode::ReadWriteCreate)?;
             if file.size_bytes()? != at {
                 file.set_size(at)?;
@@ -347,6 +403,9 @@ impl PendingIndex {
             if sync {
                 file.sync_data()?;
             }
+        }
+        if let Some(spans) = &self.spans {
+            spans.write(vfs, (directory, self.base), sync)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod conformance;
 mod damage;
 mod faults;
+mod flips;
 mod formats;
 mod harness;
 mod hostile;
@@ -12,3 +13,4 @@ mod promises;
 mod quarantine;
 mod scenarios;
 mod script;
+mod spans;

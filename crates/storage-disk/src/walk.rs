@@ -5,7 +5,7 @@
 //! about what damage means: recovery and reads do.
 
 use records::checksum::crc32c_append;
-use records::{BatchHeader, CRC_START, HEADER_BYTES, Offset};
+use records::{BatchHeader, CRC_START, HEADER_BYTES, LOG_OVERHEAD_BYTES, Offset};
 use sabotage::{Safeguard, skips};
 use vfs::File;
 
@@ -13,14 +13,16 @@ use crate::position::Position;
 use crate::window::{Access, Fault, Window};
 
 /// Enough for the headers of a few small batches, and one page.
-const HEADER_CHUNK_BYTES: usize = 4096;
+pub(crate) const HEADER_CHUNK_BYTES: usize = 4096;
 /// For walks that read every byte.
 const SCAN_CHUNK_BYTES: usize = 256 * 1024;
 /// How many times over the bytes behind damage may be read while looking for the way.
 const RESYNC_EFFORT: usize = 16;
 /// No damage inside one segment hides more offsets than its index could name.
 const LOST_OFFSETS_MAX: i64 = i32::MAX as i64;
+const LENGTH_AT: usize = 8;
 const MAGIC_AT: usize = 16;
+const CRC_AT: usize = 17;
 const MAGIC: u8 = 2;
 
 /// A batch and where it begins.
@@ -242,7 +244,8 @@ impl<'a> Walk<'a> {
 }
 
 /// Finds the first batch behind damage at `bad`: one from which an unbroken chain of good batches
-/// ends exactly at `end`. Anything less could be bytes that a record holds.
+/// ends exactly at `end`. Anything less could be bytes that a record holds; and if the bytes from
+/// `bad` on have the CRC that stands there, all of them are one batch, whatever they contain.
 pub(crate) fn resync(
     file: &dyn File,
     access: Access,
@@ -252,8 +255,9 @@ pub(crate) fn resync(
     let mut effort = end.since(bad).saturating_mul(RESYNC_EFFORT);
     let mut window = Window::new(file, access, SCAN_CHUNK_BYTES);
     // Mostly only the records of one batch are damaged, and its length still leads to the next.
-    let length = BatchHeader::parse(window.bytes(bad, HEADER_BYTES.min(end.since(bad)))?)
-        .map_or(0, |header| header.size_bytes());
+    let head = window.bytes(bad, HEADER_BYTES.min(end.since(bad)))?;
+    let length = stored_size(head).unwrap_or(0);
+    let crc = stored_crc(head);
     let next = bad.plus(length);
     if length > 0
         && next < end
@@ -267,11 +271,58 @@ pub(crate) fn resync(
         if magic == Some(MAGIC)
             && let Some(found) = chain(file, access, (candidate, end), expected, &mut effort)?
         {
-            return Ok(Some(found));
+            return outside(file, access, (bad, crc), (found, end));
         }
         candidate = candidate.plus(1);
     }
     Ok(None)
+}
+
+/// The size that a head says, whatever its magic is.
+fn stored_size(head: &[u8]) -> Option<usize> {
+    let length = head.get(LENGTH_AT..)?.first_chunk()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    Some(length.saturating_add(LOG_OVERHEAD_BYTES)).filter(|size_bytes| *size_bytes >= HEADER_BYTES)
+}
+
+fn stored_crc(head: &[u8]) -> Option<u32> {
+    let crc = head.get(CRC_AT..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*crc))
+}
+
+/// The first batch of a chain that is not inside the damaged one at `bad`: if the bytes up to a
+/// later one of them have the CRC that stands at `bad`, those before it are what a record holds.
+fn outside(
+    file: &dyn File,
+    access: Access,
+    (bad, crc): (Position, Option<u32>),
+    (first, end): (Found, Position),
+) -> Result<Option<Found>, Fault> {
+    let mut bytes = Window::new(file, access, SCAN_CHUNK_BYTES);
+    let mut walk = Walk::headers(file, access, (first.position, end), None);
+    let (mut at, mut got) = (bad.plus(CRC_START), 0);
+    let mut reached = first.position;
+    loop {
+        while at < reached {
+            let piece = bytes.bytes(at, SCAN_CHUNK_BYTES.min(reached.since(at)))?;
+            if piece.is_empty() {
+                return Ok(Some(first));
+            }
+            got = crc32c_append(got, piece);
+            at = at.plus(piece.len());
+        }
+        let here = walk.step()?;
+        if Some(got) == crc {
+            return Ok(match here {
+                Step::Batch(found) => Some(found),
+                Step::End | Step::Damaged { .. } => None,
+            });
+        }
+        match here {
+            Step::Batch(found) => reached = found.end(),
+            Step::End | Step::Damaged { .. } => return Ok(Some(first)),
+        }
+    }
 }
 
 fn is_behind(base: Offset, expected: Offset) -> bool {

@@ -49,6 +49,7 @@ impl DiskLog {
             return Ok(());
         }
         let circumstances = Circumstances {
+            partition: self.id(),
             floor: Floor::Known {
                 end,
                 epoch: i32::MIN,
@@ -160,6 +161,7 @@ impl DiskLog {
         IndexSource {
             vfs: &*self.context.vfs,
             directory,
+            partition: self.id(),
             base,
             interval_bytes,
             epochs: self.epochs(),

@@ -13,7 +13,8 @@ use storage::{Chunk, Ends, Isolation, Log as _, ReadError, ReadLimit, ReadSlice}
 use vfs::File;
 
 use super::DiskLog;
-use super::reader::{IndexLookup, SegmentReader, Sought};
+use super::proof::Proven;
+use super::reader::{Care, IndexLookup, SegmentReader, Sought};
 use super::state::{Loaded, Mark, State};
 use crate::files::FileKey;
 use crate::position::Position;
@@ -24,7 +25,9 @@ use crate::window::{Access, Fault, fill};
 
 /// Up to this size records are copied, above it the socket sends from the file. A first value: the
 /// crossing point was not measured with this code yet.
-const MEMORY_BYTES_MAX: usize = 128 * 1024;
+pub(super) const MEMORY_BYTES_MAX: usize = 128 * 1024;
+/// How often one read begins anew because it met damage that could be repaired.
+const MENDS_MAX: usize = 1024;
 
 /// The segment that a read looks at.
 #[derive(Debug)]
@@ -36,12 +39,21 @@ pub(super) struct Plan {
     pub(super) limit_offset: Offset,
     /// Where the segment ends.
     segment_end: Position,
-    verified: Verified,
+    pub(super) verified: Verified,
     /// Where `from` begins, if a reader stopped there.
     cursor: Option<Position>,
     pub(super) is_active: bool,
     /// The whole segment is visible and will not change.
     pub(super) is_final: bool,
+}
+
+/// What one attempt to read came to.
+enum Tried {
+    Read(ReadSlice),
+    /// Damage was repaired on the way.
+    Mended,
+    /// The batch that says it holds the offset is not good.
+    Damaged(String),
 }
 
 impl DiskLog {
@@ -76,18 +88,39 @@ impl DiskLog {
         isolation: Isolation,
         access: Access,
     ) -> Result<ReadSlice, Fault> {
+        let mut care = Care::Headers;
+        for _ in 0..MENDS_MAX {
+            match self.try_read((from, care), limit, isolation, access)? {
+                Tried::Read(slice) => return Ok(slice),
+                Tried::Mended => {}
+                Tried::Damaged(reason) if care == Care::Bodies => {
+                    return Err(self.corrupt(from, &reason));
+                }
+                Tried::Damaged(_) => care = Care::Bodies,
+            }
+        }
+        Err(self.corrupt(from, "there is damage as often as it is repaired"))
+    }
+
+    fn try_read(
+        &self,
+        (from, care): (Offset, Care),
+        limit: ReadLimit,
+        isolation: Isolation,
+        access: Access,
+    ) -> Result<Tried, Fault> {
         let (plan, ends) = self.plan(from, isolation, access)?;
         let Some(plan) = plan else {
-            return Ok(ReadSlice::empty(ends));
+            return Ok(Tried::Read(ReadSlice::empty(ends)));
         };
         let file = self.plan_file(&plan, access)?;
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let mut index = self.lookup(&plan, &*file, access)?;
-        let first = match self.first_batch(&reader, &plan, &index, from)? {
+        let first = match self.first_batch(&reader, &plan, &index, (from, care))? {
             Some(first) => first,
             None => {
-                index = self.rebuilt(&plan, &*file, access)?;
-                self.first_batch(&reader, &plan, &index, from)?
+                index = self.rebuilt(&plan, (&*file, &index), access)?;
+                self.first_batch(&reader, &plan, &index, (from, care))?
                     .ok_or_else(|| self.corrupt(from, "its index cannot be rebuilt"))?
             }
         };
@@ -96,9 +129,15 @@ impl DiskLog {
             "the batch found holds offset {from}"
         );
         let Some((end, next)) = reader.end_of_range(&index, &first, limit)? else {
-            return Ok(ReadSlice::empty(ends));
+            return Ok(Tried::Read(ReadSlice::empty(ends)));
         };
-        let (chunk, good_end) = self.chunk(&reader, &plan, &file, &first, end)?;
+        let good_end = match self.prove(&reader, &plan, &index, (&first, end))? {
+            Proven::UpTo(good_end) => good_end,
+            // Now other bytes stand there.
+            Proven::Mended => return Ok(Tried::Mended),
+            Proven::Damaged(reason) => return Ok(Tried::Damaged(reason)),
+        };
+        let chunk = self.chunk(&reader, &plan, &file, (first.position, good_end))?;
         let next = if good_end == plan.limit {
             Some(plan.limit_offset)
         } else {
@@ -111,10 +150,10 @@ impl DiskLog {
                 position: end,
             });
         }
-        Ok(ReadSlice {
+        Ok(Tried::Read(ReadSlice {
             chunks: vec![chunk],
             ends,
-        })
+        }))
     }
 
     /// Which segment to read, as the log knows it now. `None`: there is nothing to see yet.
@@ -202,29 +241,19 @@ impl DiskLog {
         let index = match unwritten {
             Some(index) => index,
             None if access == Access::Cached => return Err(Fault::NotCached),
-            None => Arc::new(self.load_index(plan.base, file, plan.sealed_size())?),
+            None => {
+                let index = self.load_index(plan.base, file, plan.sealed_size())?;
+                return Ok(self.keep_sealed(plan, index, false));
+            }
         };
         self.context.indexes.insert(key, Arc::clone(&index));
         Ok(Lookup::Sealed(index))
     }
 
-    /// Builds a wrong index anew, from the batches.
-    fn rebuilt(&self, plan: &Plan, file: &dyn File, access: Access) -> Result<Lookup<'_>, Fault> {
-        if access == Access::Cached {
-            return Err(Fault::NotCached);
-        }
+    /// Keeps the index of a sealed segment, and has it written if its files do not hold it.
+    fn keep_sealed(&self, plan: &Plan, mut index: SegmentIndex, is_new: bool) -> Lookup<'_> {
         let directory = self.directory();
-        let source = self.index_source(&directory, plan.base);
-        if plan.is_active {
-            let mut state = self.state.lock();
-            let size = state.end.position;
-            let index = SegmentIndex::rebuild(source, file, size, access)?;
-            if let Some(loaded) = state.loaded.as_mut().filter(|l| l.active.base == plan.base) {
-                loaded.active.index = index;
-            }
-            return Ok(Lookup::Active(self, plan.base));
-        }
-        let index = SegmentIndex::rebuild(source, file, plan.sealed_size(), access)?;
+        let lacks_spans = index.seal_spans(self.index_source(&directory, plan.base));
         let index = Arc::new(index);
         let key = FileKey {
             log: self.number,
@@ -233,7 +262,8 @@ impl DiskLog {
         self.context.indexes.insert(key, Arc::clone(&index));
         let needs_upkeep = {
             let mut state = self.state.lock();
-            state.loaded.as_mut().is_some_and(|loaded| {
+            let loaded = state.loaded.as_mut().filter(|_| is_new || lacks_spans);
+            loaded.is_some_and(|loaded| {
                 loaded.unwritten.retain(|held| held.base() != plan.base);
                 loaded.unwritten.push(Arc::clone(&index));
                 !std::mem::replace(&mut loaded.in_upkeep, true)
@@ -242,7 +272,32 @@ impl DiskLog {
         if needs_upkeep {
             self.context.upkeep.submit(self.me());
         }
-        Ok(Lookup::Sealed(index))
+        Lookup::Sealed(index)
+    }
+
+    /// Builds a wrong index anew, from the batches.
+    fn rebuilt(
+        &self,
+        plan: &Plan,
+        (file, wrong): (&dyn File, &Lookup<'_>),
+        access: Access,
+    ) -> Result<Lookup<'_>, Fault> {
+        if access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        let directory = self.directory();
+        let source = self.index_source(&directory, plan.base);
+        if let Lookup::Sealed(wrong) = wrong {
+            let index = SegmentIndex::rebuild(source, file, plan.sealed_size(), access)?;
+            return Ok(self.keep_sealed(plan, index.with_spans_of(wrong), true));
+        }
+        let mut state = self.state.lock();
+        let size = state.end.position;
+        let index = SegmentIndex::rebuild(source, file, size, access)?;
+        if let Some(loaded) = state.loaded.as_mut().filter(|l| l.active.base == plan.base) {
+            loaded.active.index = index.with_spans_of(&loaded.active.index);
+        }
+        Ok(Lookup::Active(self, plan.base))
     }
 
     /// The batch that holds `from`; `None` if the index is wrong.
@@ -251,61 +306,58 @@ impl DiskLog {
         reader: &SegmentReader<'_>,
         plan: &Plan,
         index: &Lookup<'_>,
-        from: Offset,
+        (from, care): (Offset, Care),
     ) -> Result<Option<Found>, Fault> {
-        if let Some(position) = plan.cursor {
+        if let (Some(position), Care::Headers) = (plan.cursor, care) {
             let range = (position, plan.limit);
             let mut walk = reader.headers(range, Some(from));
             if let Step::Batch(found) = walk.step()? {
                 return Ok(Some(found));
             }
         }
-        match reader.find(index, from)? {
+        let mut sought = reader.find(index, (from, care))?;
+        if matches!(sought, Sought::Batch(_)) || care == Care::Bodies {
+            return self.found(from, sought);
+        }
+        if self.mend_around(reader, plan, index, from)? {
+            sought = reader.find(index, (from, care))?;
+        }
+        if let Sought::Lost(_) = sought {
+            // A batch before it may say more of itself than is true.
+            sought = reader.find(index, (from, Care::Bodies))?;
+        }
+        self.found(from, sought)
+    }
+
+    fn found(&self, from: Offset, sought: Sought) -> Result<Option<Found>, Fault> {
+        match sought {
             Sought::Batch(found) => Ok(Some(found)),
             Sought::BadIndex => Ok(None),
             Sought::Lost(reason) => Err(self.corrupt(from, &reason)),
         }
     }
 
-    /// The bytes of the range, and where the last good batch of it ends.
+    /// The bytes of the range, which are known to be good.
     fn chunk(
         &self,
         reader: &SegmentReader<'_>,
         plan: &Plan,
         file: &Arc<dyn File>,
-        first: &Found,
-        end: Position,
-    ) -> Result<(Chunk, Position), Fault> {
-        let start = first.position;
-        let mut good_end = end;
-        if !plan.verified.covers((start, end)) && !skips(Safeguard::ReadCrc) {
-            if end.since(start) > MEMORY_BYTES_MAX && reader.access == Access::Cached {
-                return Err(Fault::NotCached);
-            }
-            let (good, reason) = reader.good_prefix(first, end)?;
-            if let Some(reason) = reason.filter(|_| good == start) {
-                return Err(self.corrupt(first.header.base_offset, &reason));
-            }
-            good_end = good;
-            self.mark_verified(plan.base, (start, good_end));
-        }
+        (start, end): (Position, Position),
+    ) -> Result<Chunk, Fault> {
         assert!(
-            start < good_end && good_end <= plan.limit,
+            start < end && end <= plan.limit,
             "a read stays inside what is visible"
         );
-        let size_bytes = good_end.since(start);
+        let size_bytes = end.since(start);
         if size_bytes > MEMORY_BYTES_MAX {
-            let chunk = Chunk::File {
+            return Ok(Chunk::File {
                 file: Arc::clone(file),
                 at: start.bytes(),
                 size_bytes,
-            };
-            return Ok((chunk, good_end));
+            });
         }
-        Ok((
-            Chunk::Memory(self.read_bytes(reader, (start, good_end))?),
-            good_end,
-        ))
+        Ok(Chunk::Memory(self.read_bytes(reader, (start, end))?))
     }
 
     pub(super) fn read_bytes(
@@ -325,18 +377,6 @@ impl DiskLog {
             return Err(ReadError::Corrupt(failure).into());
         }
         Ok(bytes.freeze())
-    }
-
-    fn mark_verified(&self, base: Offset, range: (Position, Position)) {
-        let mut state = self.state.lock();
-        let Some(loaded) = &mut state.loaded else {
-            return;
-        };
-        if loaded.active.base == base {
-            loaded.active.verified.add(range);
-        } else if let Some(sealed) = loaded.sealed.iter_mut().find(|sealed| sealed.base == base) {
-            sealed.verified.add(range);
-        }
     }
 
     fn remember(&self, mark: Mark) {

@@ -50,6 +50,13 @@ pub(super) enum Sought {
     BadIndex,
 }
 
+/// How closely a walk looks at what it passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    Headers,
+    Bodies,
+}
+
 /// One segment, read up to `limit`, where a batch ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SegmentReader<'a> {
@@ -61,8 +68,13 @@ pub(super) struct SegmentReader<'a> {
 }
 
 impl SegmentReader<'_> {
-    /// The batch that contains `from`.
-    pub(super) fn find(&self, index: &dyn IndexLookup, from: Offset) -> Result<Sought, Fault> {
+    /// The batch that contains `from`. Headers tell which; a damaged one may tell that it contains
+    /// what it does not, and is found out with [`Care::Bodies`].
+    pub(super) fn find(
+        &self,
+        index: &dyn IndexLookup,
+        (from, care): (Offset, Care),
+    ) -> Result<Sought, Fault> {
         assert!(
             from >= self.base,
             "offset {from} is not before its segment at {}",
@@ -74,6 +86,10 @@ impl SegmentReader<'_> {
         let Some(mut walk) = self.walk_from(entry)? else {
             return Ok(Sought::BadIndex);
         };
+        if care == Care::Bodies {
+            let range = (walk.position(), self.limit);
+            walk = Walk::checked(self.file, self.access, range, walk.expected(), self.epochs);
+        }
         loop {
             match walk.step()? {
                 Step::Batch(found) if found.header.last_offset() < from => {}
@@ -303,24 +319,6 @@ impl SegmentReader<'_> {
                         }
                     }
                 }
-            }
-        }
-    }
-
-    /// How much of a range holds good batches, every byte looked at: the end of the last one.
-    pub(super) fn good_prefix(
-        &self,
-        first: &Found,
-        end: Position,
-    ) -> Result<(Position, Option<String>), Fault> {
-        let expected = Some(first.header.base_offset);
-        let range = (first.position, end);
-        let mut walk = Walk::checked(self.file, self.access, range, expected, self.epochs);
-        loop {
-            match walk.step()? {
-                Step::Batch(_) => {}
-                Step::End => return Ok((end, None)),
-                Step::Damaged { position, reason } => return Ok((position, Some(reason))),
             }
         }
     }

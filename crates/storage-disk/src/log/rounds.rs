@@ -14,6 +14,7 @@ use super::DiskLog;
 use super::state::{Condition, Loaded, Mark, Place};
 use crate::error::is_no_space;
 use crate::segment_index::{PendingIndex, SegmentIndex};
+use crate::spans::owner_of;
 use crate::{epoch_file, names, producer_snapshot};
 
 /// A producer snapshot is due when this much was appended since the last.
@@ -120,7 +121,7 @@ impl DiskLog {
                 loaded.active.index.push_largest();
             }
             take_snapshot(loaded, end, closing);
-            (take_work(loaded, durable.offset), durable)
+            (self.take_work(loaded, durable.offset), durable)
         };
         match self.write_work(work) {
             // What was durable when the work was taken: all that a recovery from there needs was
@@ -146,6 +147,20 @@ impl DiskLog {
         }
     }
 
+    fn take_work(&self, loaded: &mut Loaded, durable: Offset) -> UpkeepWork {
+        let snapshot = loaded
+            .snapshot
+            .pending
+            .take_if(|(offset, _)| *offset <= durable || skips(Safeguard::SnapshotAfterSync));
+        let active = &loaded.active.index;
+        UpkeepWork {
+            epochs: loaded.epochs_unsaved.then(|| loaded.epochs.encode()),
+            sealed: loaded.unwritten.clone(),
+            active: active.pending(owner_of(self.id(), active.base())),
+            snapshot,
+        }
+    }
+
     fn write_work(&self, work: UpkeepWork) -> io::Result<()> {
         let (vfs, directory) = (&*self.context.vfs, self.directory());
         if let Some(text) = work.epochs {
@@ -155,7 +170,7 @@ impl DiskLog {
             });
         }
         for index in work.sealed {
-            if let Some(pending) = index.pending() {
+            if let Some(pending) = index.pending(owner_of(self.id(), index.base())) {
                 pending.write(vfs, &directory, !skips(Safeguard::SealedIndexSync))?;
                 // The time index has a name only since it has entries.
                 vfs.sync_dir(&directory)?;
@@ -232,18 +247,5 @@ fn take_snapshot(loaded: &mut Loaded, end: Offset, closing: bool) {
     if let Some(producers) = &loaded.producers {
         loaded.snapshot.pending = Some((end, producer_snapshot::encode(producers, end)));
         loaded.snapshot.bytes_since = 0;
-    }
-}
-
-fn take_work(loaded: &mut Loaded, durable: Offset) -> UpkeepWork {
-    let snapshot = loaded
-        .snapshot
-        .pending
-        .take_if(|(offset, _)| *offset <= durable || skips(Safeguard::SnapshotAfterSync));
-    UpkeepWork {
-        epochs: loaded.epochs_unsaved.then(|| loaded.epochs.encode()),
-        sealed: loaded.unwritten.clone(),
-        active: loaded.active.index.pending(),
-        snapshot,
     }
 }

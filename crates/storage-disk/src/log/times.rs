@@ -11,7 +11,7 @@ use storage::{Isolation, OffsetAt, ReadError, TimeQuery};
 
 use super::DiskLog;
 use super::read::{Lookup, Plan};
-use super::reader::SegmentReader;
+use super::reader::{Care, SegmentReader};
 use crate::position::Position;
 use crate::walk::Found;
 use crate::window::{Access, Fault};
@@ -89,7 +89,7 @@ impl DiskLog {
             return Ok(None);
         };
         self.in_segment(&plan, |reader, index| {
-            let Some(found) = self.first_batch(reader, &plan, index, last)? else {
+            let Some(found) = self.first_batch(reader, &plan, index, (last, Care::Headers))? else {
                 return Err(self.corrupt(last, "its index names no batch"));
             };
             let mut budget = DecodeBudget::new(DECODED_BYTES_MAX);

@@ -1,21 +1,24 @@
 //! Checking everything below a path: every byte of every batch, the records inside, the indexes
-//! against their logs, snapshots, epochs and labels.
+//! and spans against their logs, snapshots, epochs and labels.
 
 use std::path::{Path, PathBuf};
 
 use records::{DecodeBudget, HEADER_BYTES, Offset, validate_records_deep};
-use storage::LeaderEpochs;
+use storage::{LeaderEpochs, PartitionId};
 use vfs::{EntryKind, Vfs};
 
 use super::{OfflineError, Seen, Segment, at, segments_of};
 use crate::directory::{OWN_DIR, partition_of};
 use crate::index::OffsetIndex;
 use crate::listing;
+use crate::mend::{Mender, Verdict};
 use crate::paths::{EPOCH_FILE, SegmentFile, partition_dir};
 use crate::position::Position;
 use crate::producer_snapshot;
+use crate::spans::{Stored, owner_of};
 use crate::time_index::TimeIndex;
 use crate::topic_meta::StoredTopic;
+use crate::walk::EpochRange;
 use crate::window::{Access, fill};
 
 /// What opening one batch may take.
@@ -194,7 +197,74 @@ fn check_segment(
         return Err(error);
     }
     check_index(vfs, segment, &batches, report)?;
+    check_spans(vfs, segment, report)?;
     Ok(Some(end))
+}
+
+/// Holds the heads of the batches against the spans.
+fn check_spans(
+    vfs: &dyn Vfs,
+    segment: &Segment,
+    report: &mut VerifyReport,
+) -> Result<(), OfflineError> {
+    let Some(directory) = segment.path.parent() else {
+        return Ok(());
+    };
+    let path = SegmentFile::Spans.path(directory, segment.base);
+    let Some(bytes) = read_optional(vfs, &path)? else {
+        return Ok(());
+    };
+    let stored = Stored::decode(&bytes, owner(vfs, directory, segment.base));
+    if !stored.is_whole {
+        let what = "it has pages that are not what was written for this segment".to_owned();
+        report.problem(&path, None, what, false);
+    }
+    if let Some(end) = stored.sealed_end.filter(|end| *end != segment.size) {
+        let size = segment.size;
+        let what = format!("it has {size} bytes, and had {end} when it was sealed");
+        report.problem(&segment.path, None, what, size < end);
+    }
+    let mender = Mender {
+        file: &*segment.file,
+        base: segment.base,
+        limit: segment.size,
+        epochs: EpochRange::ANY,
+    };
+    let inside = stored
+        .stretches
+        .iter()
+        .filter(|span| span.end <= segment.size);
+    for span in inside.filter(|span| span.is_known()) {
+        let verdict = mender.judge(*span).map_err(|fault| segment.failed(fault))?;
+        let (start, end) = (span.start.bytes(), span.end);
+        match verdict {
+            Verdict::Good => {}
+            Verdict::Mend(heads) => {
+                for head in heads {
+                    let what = "the head of the frame is damaged; what was written is proven, and \
+                                a broker puts it back";
+                    let position = Some(head.position.bytes());
+                    report.problem(&segment.path, position, what.to_owned(), false);
+                }
+            }
+            Verdict::Lost => {
+                let what = format!("the frames up to byte {end} are not those that were written");
+                report.problem(&segment.path, Some(start), what, true);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the pages of a segment are marked with; `None` if its topic is not known.
+fn owner(vfs: &dyn Vfs, directory: &Path, base: Offset) -> Option<u32> {
+    let name = directory.file_name()?.to_str()?;
+    let stored = StoredTopic::read(vfs, directory.parent()?).ok()??;
+    let partition = PartitionId {
+        topic: stored.id,
+        partition: partition_of(name)?,
+    };
+    Some(owner_of(partition, base))
 }
 
 /// Opens the batch and looks at each record.

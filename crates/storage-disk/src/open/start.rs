@@ -110,7 +110,7 @@ impl Start<'_> {
             let place = match known.filter(|_| self.state.is_clean) {
                 // Nothing is looked at before the first use, which checks it again.
                 Some(known) if found.partitions.contains(&partition) => Some(place_of(&known)),
-                _ => self.recover_partition(&directory, known, found.unlabelled)?,
+                _ => self.recover_partition(&directory, (id, known), found.unlabelled)?,
             };
             match place {
                 Some(place) => {
@@ -142,7 +142,7 @@ impl Start<'_> {
     fn recover_partition(
         &mut self,
         directory: &Path,
-        known: Option<Watermark>,
+        (partition, known): (PartitionId, Option<Watermark>),
         unlabelled: bool,
     ) -> Result<Option<Place>, OpenDiskError> {
         let floor = match known {
@@ -156,6 +156,7 @@ impl Start<'_> {
             None => Floor::Unknown,
         };
         let circumstances = Circumstances {
+            partition,
             floor,
             log_start: known.map(|known| known.log_start),
             same_boot: self.same_boot,

@@ -153,6 +153,7 @@ impl Recovery<'_> {
             lowest: front.epoch,
             highest: self.circumstances.epoch_max,
         };
+        self.mend(&*file, &log, front.position)?;
         let range = (front.position, log.size);
         let scan = scan::scan(&*file, range, front.expected, epochs)?;
         self.note_scan(&scan, front.position);
@@ -308,7 +309,12 @@ impl Recovery<'_> {
             }
             self.keep_cut((base, &*file), (Position::ZERO, log.size), base, Label::C)?;
             drop(file);
-            for kind in [SegmentFile::Log, SegmentFile::Index, SegmentFile::TimeIndex] {
+            for kind in [
+                SegmentFile::Log,
+                SegmentFile::Index,
+                SegmentFile::TimeIndex,
+                SegmentFile::Spans,
+            ] {
                 self.remove(&kind.path(self.directory, base))?;
             }
         }

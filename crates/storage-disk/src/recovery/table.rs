@@ -19,6 +19,8 @@ pub enum Label {
     G,
     /// The file ends before the watermark: the offsets in between are lost, and not given again.
     H,
+    /// The head of a batch was damaged, and its span proves what was written: repaired.
+    I,
     /// Damage below the watermark: kept, whatever follows; the damaged records cannot be read.
     J,
     /// Offsets are missing between two segments: both are kept.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use records::{BatchBuilder, Codec, Offset};
+use storage::{PartitionId, TopicId};
 use vfs::{OpenMode, SimVfs, Vfs};
 
 use super::{Circumstances, Floor, Label, RecoveryReport, recover};
@@ -12,6 +13,10 @@ use crate::position::Position;
 use crate::quarantine::List;
 
 const DIRECTORY: &str = "/partition0";
+const PARTITION: PartitionId = PartitionId {
+    topic: TopicId([7; 16]),
+    partition: 0,
+};
 
 fn batch(base: i64) -> Vec<u8> {
     let mut builder = BatchBuilder::new(Codec::None);
@@ -50,6 +55,7 @@ fn known(offset: i64, base: i64, position: usize) -> Floor {
 
 fn run(vfs: &SimVfs, floor: Floor, same_boot: bool) -> (Option<Place>, RecoveryReport) {
     let circumstances = Circumstances {
+        partition: PARTITION,
         floor,
         log_start: None,
         same_boot,
@@ -484,6 +490,7 @@ fn a_first_segment_that_is_gone_is_missed() {
     let size = batch(0).len();
     let vfs = directory(&[(4, batches(4..6))]);
     let circumstances = Circumstances {
+        partition: PARTITION,
         floor: known(6, 4, 2 * size),
         log_start: Some(Offset::new(1)),
         same_boot: true,
@@ -510,6 +517,7 @@ fn what_is_cut_was_kept_before() {
     for changes in 0..20 {
         let vfs = original.fork();
         let circumstances = Circumstances {
+            partition: PARTITION,
             floor: known(2, 0, 2 * size),
             log_start: None,
             same_boot: false,
@@ -561,6 +569,7 @@ fn batches_of_impossible_epochs_are_not_the_logs() {
         last[12..16].copy_from_slice(&i32::to_be_bytes(epoch));
         let vfs = directory(&[(0, [batches(0..2), last].concat())]);
         let circumstances = Circumstances {
+            partition: PARTITION,
             floor: known(2, 0, 2 * size),
             log_start: None,
             same_boot: false,

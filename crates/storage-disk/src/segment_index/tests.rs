@@ -71,7 +71,7 @@ fn the_largest_timestamp_is_that_of_the_first_batch_with_it() {
         index.note(&header(base, timestamp_ms, 10), Position::new(at), 1 << 20);
     }
     assert_eq!(index.largest(), Some((90, Offset::new(1))));
-    assert!(index.pending().is_none(), "nothing is due yet");
+    assert!(index.pending(0).is_none(), "nothing is due yet");
     index.push_largest();
     assert_eq!(index.older_than(91), Some((90, Offset::new(1))));
 }
@@ -88,13 +88,13 @@ fn files_get_what_they_do_not_hold_yet() {
         index.note(&header, position, INTERVAL);
         position = position.plus(header.size_bytes());
         if base % 6 == 5 {
-            let pending = index.pending().expect("entries came");
+            let pending = index.pending(0).expect("entries came");
             pending.write(&vfs, directory, true).expect("written");
             index.mark_written(&pending);
-            assert!(index.pending().is_none(), "all is written");
+            assert!(index.pending(0).is_none(), "all is written");
         }
     }
-    let pending = index.pending().expect("entries came");
+    let pending = index.pending(0).expect("entries came");
     pending.write(&vfs, directory, false).expect("written");
     let path = SegmentFile::Index.path(directory, Offset::ZERO);
     let bytes = vfs::read_whole(&vfs, &path, 1 << 20).expect("read");

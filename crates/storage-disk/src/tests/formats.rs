@@ -39,6 +39,7 @@ fn a_clean_end_leaves_these_files() {
     let expected = [
         "00000000000000000000.index",
         "00000000000000000000.log",
+        "00000000000000000000.spans",
         "00000000000000000000.timeindex",
         "00000000000000000003.snapshot",
         "leader-epoch-checkpoint",

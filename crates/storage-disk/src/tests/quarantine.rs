@@ -50,6 +50,8 @@ fn damage(vfs: &SimVfs, offset: i64, byte: usize) {
             base = candidate;
         }
     }
+    // Or a head would be repaired.
+    vfs.remove_file(&file(base, "spans")).expect("it was there");
     let path = file(base, "log");
     let bytes = vfs::read_whole(vfs, &path, 1 << 20).expect("read");
     let mut at = 0;

@@ -115,6 +115,44 @@ fn epochs_do_not_fall_and_are_not_made_up() {
     assert_eq!(walk(&bytes, above), (vec![], true), "the first is too old");
 }
 
+/// A batch of one record whose last bytes, those of a header, are these.
+fn holding(base: i64, inner: &[u8]) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Codec::None);
+    let header = records::Header {
+        key: "key".into(),
+        value: Some(inner.to_vec().into()),
+    };
+    builder
+        .append(0, None, Some(b"some value"), &[header])
+        .expect("a record");
+    let mut batch = builder.build().expect("a batch");
+    batch.place(Offset::new(base), EPOCH);
+    batch.as_bytes().to_vec()
+}
+
+#[test]
+fn a_batch_inside_the_damaged_one_is_not_behind_it() {
+    // It ends where the one around it ends, and its offset leads to that of the next.
+    let outer = holding(7, &batch(7, 1));
+    let rest = [batch(8, 2), batch(10, 1)];
+    for (what, damaged) in [("length", 8..12), ("magic", 16..17), ("base offset", 0..8)] {
+        for byte in damaged {
+            for followers in [0, 1, 2] {
+                let mut bytes = outer.clone();
+                bytes[byte] ^= 0x08;
+                bytes.extend(rest[..followers].iter().flatten());
+                let (file, end) = file(&bytes);
+                let range = (Position::ZERO, end);
+                let found = resync(&*file, Access::Blocking, range, Offset::new(7));
+                let found = found.expect("it can be read").map(|found| found.position);
+                let behind = Position::ZERO.plus(outer.len());
+                let expected = (followers > 0).then_some(behind);
+                assert_eq!(found, expected, "byte {byte} ({what}), {followers} behind");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_way_behind_damage_must_be_certain() {
     let (first, second, third) = (batch(5, 2), batch(7, 1), batch(8, 3));

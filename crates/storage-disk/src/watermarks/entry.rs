@@ -37,9 +37,10 @@ pub struct Watermark {
     pub cleaned_to: Offset,
     /// Where the durable end is in its segment.
     pub position: u32,
-    /// Where the span that was open then begins.
+    /// The position once more; nobody reads it. It was meant for the span that is still open, which
+    /// stands in the `.spans` file.
     pub span_start: u32,
-    /// CRC-32C of the bytes from `span_start` to `position`; 0 where no spans are kept.
+    /// 0; nobody reads it.
     pub span_crc: u32,
 }
 

@@ -1,0 +1,249 @@
+//! Before bytes are given out that this process neither wrote nor verified: bodies are held against
+//! their CRC, heads against their span and their neighbours. A head that the span proves is put
+//! back into the file; damage that cannot be proven costs its batch.
+
+use records::Offset;
+use sabotage::{Safeguard, skips};
+use vfs::File;
+
+use super::DiskLog;
+use super::read::{Lookup, MEMORY_BYTES_MAX, Plan};
+use super::reader::{IndexLookup as _, SegmentReader};
+use crate::mend::{Mender, Verdict, put_back};
+use crate::position::Position;
+use crate::spans::{Stretch, add_head};
+use crate::walk::{Found, Step, Walk};
+use crate::window::{Access, Fault};
+
+/// What a range came to.
+#[derive(Debug)]
+pub(super) enum Proven {
+    /// From its start to here, everything is what was written.
+    UpTo(Position),
+    /// Damage was repaired: look again.
+    Mended,
+    /// Not even the first batch is good.
+    Damaged(String),
+}
+
+/// What a walk over a range met.
+#[derive(Debug)]
+enum Met {
+    Nothing,
+    /// A batch that is not good by itself, or beside its neighbours.
+    Damage(Position, String),
+    /// Batches that are good by themselves, and not those that were written.
+    Strange(Stretch),
+}
+
+impl DiskLog {
+    /// Verifies the range from the batch `first` to `end`; at least that batch, if it is good.
+    pub(super) fn prove(
+        &self,
+        reader: &SegmentReader<'_>,
+        plan: &Plan,
+        index: &Lookup<'_>,
+        (first, end): (&Found, Position),
+    ) -> Result<Proven, Fault> {
+        let start = first.position;
+        if plan.verified.covers((start, end)) || skips(Safeguard::ReadCrc) {
+            return Ok(Proven::UpTo(end));
+        }
+        let mut spans = index
+            .ask(|index| Some(index.spans().covering((start, end))))
+            .unwrap_or_default();
+        // What goes on past the limit was appended by this process.
+        spans.retain(|span| span.is_known() && span.end <= reader.limit);
+        if skips(Safeguard::SpanCheck) {
+            spans.clear();
+        }
+        let walk_start = spans.first().map_or(start, |span| span.start.min(start));
+        let walk_end = spans.last().map_or(end, |span| span.end.max(end));
+        if walk_end.since(walk_start) > MEMORY_BYTES_MAX && reader.access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        let met = walk_over(reader, (walk_start, walk_end), first, &spans)?;
+        let span = match &met {
+            Met::Nothing => {
+                self.mark_verified(plan.base, (walk_start, walk_end));
+                return Ok(Proven::UpTo(end));
+            }
+            Met::Damage(position, _) => spans
+                .iter()
+                .find(|span| span.start <= *position && *position < span.end)
+                .copied(),
+            Met::Strange(span) => Some(*span),
+        };
+        if let Some(span) = span
+            && self.mend(reader, span)?
+        {
+            return Ok(Proven::Mended);
+        }
+        match before_damage(reader, (first, end), met, span)? {
+            Ok(good_end) => {
+                assert!(
+                    start < good_end && good_end <= end,
+                    "a part of the range is good"
+                );
+                self.mark_verified(plan.base, (start, good_end));
+                Ok(Proven::UpTo(good_end))
+            }
+            Err(reason) => Ok(Proven::Damaged(reason)),
+        }
+    }
+
+    /// Looks for damage around a batch that was not found where it should be. Whether something
+    /// was repaired.
+    pub(super) fn mend_around(
+        &self,
+        reader: &SegmentReader<'_>,
+        plan: &Plan,
+        index: &Lookup<'_>,
+        from: Offset,
+    ) -> Result<bool, Fault> {
+        let start = index
+            .floor(from)
+            .map_or(Position::ZERO, |(position, _)| position)
+            .min(plan.limit);
+        let next = index.after_position(start);
+        let end = next.map_or(plan.limit, |(position, _)| position.plus(1));
+        let spans = index
+            .ask(|index| Some(index.spans().covering((start, end))))
+            .unwrap_or_default();
+        let mut mended = false;
+        for span in spans {
+            if span.is_known() && span.end <= reader.limit {
+                mended |= self.mend(reader, span)?;
+            }
+        }
+        Ok(mended)
+    }
+
+    /// Repairs the heads of a span, if they are not what was written and that can be told.
+    fn mend(&self, reader: &SegmentReader<'_>, span: Stretch) -> Result<bool, Fault> {
+        if reader.access == Access::Cached {
+            return Err(Fault::NotCached);
+        }
+        let mender = Mender {
+            file: reader.file,
+            base: reader.base,
+            limit: reader.limit,
+            epochs: reader.epochs,
+        };
+        let Verdict::Mend(heads) = mender.judge(span)? else {
+            return Ok(false);
+        };
+        put_back(reader.file, &heads)?;
+        self.sync_mended(reader.file)?;
+        for head in &heads {
+            let (position, base) = (head.position, reader.base);
+            let what = format!("the head of the batch at byte {position} of the segment at {base}");
+            let note = self.failure(&what, &"it was damaged, and what was written is proven");
+            tracing::warn!(%note, "I: repaired");
+            self.context.note_mended();
+        }
+        Ok(true)
+    }
+
+    /// A repair counts once it is durable.
+    fn sync_mended(&self, file: &dyn File) -> Result<(), Fault> {
+        if skips(Safeguard::MendSync) {
+            return Ok(());
+        }
+        file.sync_data().map_err(|error| {
+            // IMPORTANT: appends may have gone to the same file, and the disk tells only once.
+            let failure = self.failure("a repaired segment could not be synced", &error);
+            self.context.health.fail(&failure);
+            Fault::from(failure)
+        })
+    }
+
+    fn mark_verified(&self, base: Offset, range: (Position, Position)) {
+        let mut state = self.state.lock();
+        let Some(loaded) = &mut state.loaded else {
+            return;
+        };
+        if loaded.active.base == base {
+            loaded.active.verified.add(range);
+        } else if let Some(sealed) = loaded.sealed.iter_mut().find(|sealed| sealed.base == base) {
+            sealed.verified.add(range);
+        }
+    }
+}
+
+/// Where good batches end, if they begin with `first`; or why that one is not good.
+fn before_damage(
+    reader: &SegmentReader<'_>,
+    (first, end): (&Found, Position),
+    met: Met,
+    span: Option<Stretch>,
+) -> Result<Result<Position, String>, Fault> {
+    let start = first.position;
+    Ok(match met {
+        Met::Nothing => Ok(end),
+        Met::Strange(span) if span.start > start => Ok(span.start.min(end)),
+        Met::Strange(span) => Err(format!(
+            "bytes {} to {} hold other batches than were written",
+            span.start, span.end
+        )),
+        Met::Damage(position, _) if position > start => Ok(position.min(end)),
+        Met::Damage(position, reason) if position == start => Err(reason),
+        // The span is damaged before the range: its neighbours speak for the rest of it.
+        Met::Damage(..) => {
+            let until = span.map_or(end, |span| span.end);
+            return by_neighbours(reader, first, (until, end));
+        }
+    })
+}
+
+/// As [`before_damage`], without spans; up to the first batch that ends at or behind `until`.
+fn by_neighbours(
+    reader: &SegmentReader<'_>,
+    first: &Found,
+    (until, end): (Position, Position),
+) -> Result<Result<Position, String>, Fault> {
+    let (start, expected) = (first.position, Some(first.header.base_offset));
+    let range = (start, end);
+    let mut walk = Walk::checked(reader.file, reader.access, range, expected, reader.epochs);
+    loop {
+        match walk.step()? {
+            Step::Batch(found) if found.end() >= until => return Ok(Ok(found.end())),
+            Step::Batch(_) => {}
+            Step::End => return Ok(Ok(end)),
+            Step::Damaged { position, reason } if position == start => return Ok(Err(reason)),
+            Step::Damaged { position, .. } => return Ok(Ok(position)),
+        }
+    }
+}
+
+/// Every byte of a range that begins and ends with a batch, up to the first that is not good.
+fn walk_over(
+    reader: &SegmentReader<'_>,
+    (start, end): (Position, Position),
+    first: &Found,
+    spans: &[Stretch],
+) -> Result<Met, Fault> {
+    let expected = (start == first.position).then_some(first.header.base_offset);
+    let range = (start, end);
+    let mut walk = Walk::checked(reader.file, reader.access, range, expected, reader.epochs);
+    let mut spans = spans.iter();
+    let (mut span, mut crc) = (spans.next(), 0);
+    loop {
+        let found = match walk.step()? {
+            Step::Batch(found) => found,
+            Step::End => return Ok(Met::Nothing),
+            Step::Damaged { position, reason } => return Ok(Met::Damage(position, reason)),
+        };
+        let Some(known) = span.filter(|span| span.start <= found.position) else {
+            continue;
+        };
+        crc = add_head(crc, &found.header);
+        if found.end() < known.end {
+            continue;
+        }
+        if found.end() > known.end || crc != known.crc {
+            return Ok(Met::Strange(*known));
+        }
+        (span, crc) = (spans.next(), 0);
+    }
+}
