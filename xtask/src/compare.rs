@@ -1,4 +1,5 @@
 //! `cargo xtask compare kafka`: ottla and Apache Kafka under the same load, in turn, in one run.
+//! `cargo xtask compare durability` ([`durability`]): ottla with itself.
 //!
 //! The load is made by one client for both: pre-encoded batches over the Kafka protocol, latency
 //! counted from the intended send. Broker CPU and memory come from `/proc`, so they do not depend
@@ -13,6 +14,8 @@
 )]
 
 mod broker;
+mod closed;
+mod durability;
 mod figures;
 mod load;
 
@@ -34,7 +37,21 @@ struct Plan {
     ottla: PathBuf,
 }
 
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            pairs: 5,
+            volume_bytes: 1 << 30,
+            rate: 10_000,
+            seconds: 10,
+            durability: "fsync".to_owned(),
+            ottla: crate::root().join("target/release/ottla"),
+        }
+    }
+}
+
 const USAGE: &str = "usage: cargo xtask compare kafka [--pairs N] [--gib N] [--rate N] [--seconds N] [--durability MODE]
+       cargo xtask compare durability [--pairs N] [--ms N] [--only TEXT] [VARIANT ...]
        cargo xtask compare load HOST:PORT BATCH_BYTES GIB   the produce load alone, for a profiler";
 
 /// The produce load on a broker that runs already.
@@ -57,17 +74,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let mut words = arguments.iter();
     match words.next().map(String::as_str) {
         Some("kafka") => {}
+        Some("durability") => return durability::run(&arguments[1..]),
         Some("load") => return load_alone(&arguments[1..]),
         _ => return Err(USAGE.to_owned()),
     }
-    let mut plan = Plan {
-        pairs: 5,
-        volume_bytes: 1 << 30,
-        rate: 10_000,
-        seconds: 10,
-        durability: "fsync".to_owned(),
-        ottla: crate::root().join("target/release/ottla"),
-    };
+    let mut plan = Plan::default();
     while let Some(flag) = words.next() {
         let value = words
             .next()
@@ -87,7 +98,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         }
     }
     broker::prepare(&plan)?;
-    println!("{}", figures::heading(&plan.ottla)?);
+    println!(
+        "{}",
+        figures::heading(&plan.ottla, Some(broker::KAFKA_VERSION))?
+    );
     println!(
         "pairs {} · {} GiB a load · {} single records/s for {} s · ottla durability {}\n",
         plan.pairs,

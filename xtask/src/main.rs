@@ -37,6 +37,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   codegen --check      fail if the committed messages differ from the facts
   codegen --from-jar   refresh the facts from Kafka's clients jar (Maven), then write the messages
   compare kafka        ottla and Apache Kafka under the same load, in turn; prints the ratios
+  compare durability   ottla in mode fsync and in mode os under the same load, in turn; prints the ratios
   conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
   crash                kill -9 under load, again and again: nothing acknowledged is lost; --rounds N
   damage               a bit, a sector, a file of a data directory is spoilt, again and again; --kafka beside

@@ -8,7 +8,7 @@ use storage::StorageFailure;
 use vfs::Vfs;
 
 use crate::files::OpenFiles;
-use crate::flush::Flusher;
+use crate::flush::{Flusher, PARALLEL_SYNCS};
 use crate::health::Health;
 use crate::index_cache::IndexCache;
 use crate::maintenance::Upkeep;
@@ -18,7 +18,7 @@ use crate::space::Space;
 
 /// Threads that read what is not in memory.
 const COLD_READERS: usize = 4;
-/// A round begins when this share of the open files waits for a sync.
+/// A pause ends when this share of the open files waits for a sync.
 const DIRTY_SHARE: usize = 4;
 
 /// Shared by everything below one data directory.
@@ -73,7 +73,11 @@ impl Context {
             health,
             files: OpenFiles::new(options.open_files_max),
             indexes: IndexCache::default(),
-            flusher: Flusher::new(options.durability, dirty_max, threads),
+            flusher: Flusher::new(
+                options.durability,
+                dirty_max,
+                if threads { PARALLEL_SYNCS } else { 0 },
+            ),
             upkeep: Upkeep::default(),
             cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
             log_numbers: AtomicU64::new(0),

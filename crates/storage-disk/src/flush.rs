@@ -1,14 +1,16 @@
-//! Group commit: one thread syncs what many appends wrote, in rounds.
+//! Group commit: a few threads sync what many appends wrote, one log at a time each.
 //!
-//! Commits that arrive during a round form the next one; there is no timer in the durable mode.
-//! A round takes the files and directories that its logs wrote to, syncs them all, and only then
-//! moves the durable ends. The first sync that fails ends everything ([`Health::fail`]): it is not
-//! repeated. Knows nothing of records.
+//! Commits of a log that arrive while it is synced form its next round; there is no timer in the
+//! durable mode, and no log waits for another's sync. A round takes the files and the directory
+//! that its log wrote to, syncs them, and only then moves the durable end. A log has one round at a
+//! time: a lost writeback is reported to a descriptor once, and two syncs of one file could not
+//! tell which of them it concerns. The first sync that fails ends everything ([`Health::fail`]): it
+//! is not repeated. Knows nothing of records.
 //!
 //! [`Health::fail`]: crate::health::Health::fail
 
+use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,35 +23,40 @@ use vfs::{File, Vfs};
 use crate::context::Context;
 use crate::log::{DiskLog, RoundWork};
 use crate::options::Durability;
-use crate::pool::Pool;
 
 /// In the modes that do not wait for the disk: sync when this much was written.
 const UNSYNCED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// In mode `os`: sync this long after the first write that is not synced.
 const BACKGROUND_PAUSE: Duration = Duration::from_secs(1);
-/// How many syncs of one round run at a time.
-const PARALLEL_SYNCS: usize = 4;
+/// How many logs are synced at a time. The threads wait for the disk, not for a processor.
+pub(crate) const PARALLEL_SYNCS: usize = 8;
 
 /// The queue of logs that have something to sync.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     queue: Mutex<Queue>,
-    ready: Condvar,
+    /// A log is due.
+    due: Condvar,
+    /// Enough was gathered, or something for the first time.
+    gathered: Condvar,
     unsynced_bytes: AtomicU64,
     pause: Option<Duration>,
     logs_max: usize,
-    helpers: Pool,
+    threads: usize,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    logs: Vec<Arc<DiskLog>>,
+    due: VecDeque<Arc<DiskLog>>,
+    /// In the modes that do not wait for the disk: what the next pause ends for.
+    gathered: Vec<Arc<DiskLog>>,
     stop: bool,
 }
 
 impl Flusher {
-    /// `logs_max`: begin a round when this many logs wait, so that their files can be closed.
-    pub(crate) fn new(durability: Durability, logs_max: usize, threads: bool) -> Self {
+    /// `logs_max`: end the pause when this many logs wait, so that their files can be closed.
+    /// `threads`: how many may sync at a time; 0: only who calls.
+    pub(crate) fn new(durability: Durability, logs_max: usize, threads: usize) -> Self {
         let pause = match durability {
             Durability::Fsync => None,
             Durability::Interval(interval) => Some(interval),
@@ -57,22 +64,29 @@ impl Flusher {
         };
         Self {
             queue: Mutex::default(),
-            ready: Condvar::new(),
+            due: Condvar::new(),
+            gathered: Condvar::new(),
             unsynced_bytes: AtomicU64::new(0),
             pause,
             logs_max,
-            helpers: Pool::new("ottla-sync-help", if threads { PARALLEL_SYNCS } else { 0 }),
+            threads,
         }
     }
 
     /// A log that was not in the queue has something to sync.
     pub(crate) fn submit(&self, log: Arc<DiskLog>) {
         let mut queue = self.queue.lock();
-        queue.logs.push(log);
-        let wakes = queue.logs.len() == 1 || queue.logs.len() >= self.logs_max;
+        if self.pause.is_none() {
+            queue.due.push_back(log);
+            drop(queue);
+            self.due.notify_one();
+            return;
+        }
+        queue.gathered.push(log);
+        let wakes = queue.gathered.len() == 1 || queue.gathered.len() >= self.logs_max;
         drop(queue);
         if wakes {
-            self.ready.notify_one();
+            self.gathered.notify_one();
         }
     }
 
@@ -83,243 +97,166 @@ impl Flusher {
         if before < UNSYNCED_BYTES_MAX && before.saturating_add(added) >= UNSYNCED_BYTES_MAX {
             // Under the lock, or the thread that just looked at the number would sleep on.
             let _queue = self.queue.lock();
-            self.ready.notify_one();
+            self.gathered.notify_one();
         }
     }
 
-    /// Runs rounds until [`Flusher::stop`].
+    /// Syncs logs that are due until [`Flusher::stop`]; [`PARALLEL_SYNCS`] threads do this.
     pub(crate) fn run(&self, context: &Context) {
-        while let Some(logs) = self.next_round() {
-            self.round(context, logs);
+        while let Some(log) = self.next_due() {
+            if round(context, &log) {
+                self.submit_again(log);
+            }
         }
     }
 
-    /// Runs one round with these logs, whatever was queued.
-    pub(crate) fn sync_now(&self, context: &Context, logs: Vec<Arc<DiskLog>>) {
-        self.round(context, logs);
+    /// Ends pauses until [`Flusher::stop`]; one thread does this, and returns at once in the mode
+    /// that has no pause.
+    pub(crate) fn gather(&self) {
+        let Some(pause) = self.pause else { return };
+        let mut queue = self.queue.lock();
+        let mut waited = false;
+        while !queue.stop {
+            let full = queue.gathered.len() >= self.logs_max
+                || self.unsynced_bytes.load(Ordering::Acquire) >= UNSYNCED_BYTES_MAX;
+            if queue.gathered.is_empty() {
+                waited = false;
+                self.gathered.wait(&mut queue);
+            } else if waited || full {
+                self.unsynced_bytes.store(0, Ordering::Release);
+                let logs = std::mem::take(&mut queue.gathered);
+                queue.due.extend(logs);
+                waited = false;
+                self.due.notify_all();
+            } else {
+                waited = self.gathered.wait_for(&mut queue, pause).timed_out();
+            }
+        }
     }
 
-    /// Runs one round with what is queued. `false` if nothing was.
+    /// Runs one round for each of these logs, after [`Flusher::stop`].
+    pub(crate) fn sync_now(&self, context: &Context, logs: Vec<Arc<DiskLog>>) {
+        let logs = Mutex::new(logs.into_iter());
+        let work = || {
+            loop {
+                let next = logs.lock().next();
+                let Some(log) = next else { return };
+                round(context, &log);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.threads {
+                // With fewer threads it takes longer.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+
+    /// Runs one round for each log that is queued. `false` if none was.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn run_pending(&self, context: &Context) -> bool {
-        let logs = std::mem::take(&mut self.queue.lock().logs);
-        let any = !logs.is_empty();
-        if any {
-            self.round(context, logs);
+        let logs: Vec<_> = {
+            let mut queue = self.queue.lock();
+            let Queue { due, gathered, .. } = &mut *queue;
+            due.drain(..).chain(gathered.drain(..)).collect()
+        };
+        for log in &logs {
+            if round(context, log) {
+                self.submit_again(Arc::clone(log));
+            }
         }
-        any
+        !logs.is_empty()
     }
 
-    /// Ends [`Flusher::run`] after the round under way, if any; what is queued is let go.
+    /// Ends the threads after the rounds under way, if any; what is queued is let go.
     pub(crate) fn stop(&self) {
         let mut queue = self.queue.lock();
         queue.stop = true;
-        let logs = std::mem::take(&mut queue.logs);
+        let logs = (
+            std::mem::take(&mut queue.due),
+            std::mem::take(&mut queue.gathered),
+        );
         drop(queue);
-        self.ready.notify_all();
+        self.due.notify_all();
+        self.gathered.notify_all();
         drop(logs);
     }
 
-    fn next_round(&self) -> Option<Vec<Arc<DiskLog>>> {
+    fn next_due(&self) -> Option<Arc<DiskLog>> {
         let mut queue = self.queue.lock();
-        let mut waited = false;
-        loop {
-            if queue.stop {
-                return None;
+        while !queue.stop {
+            if let Some(log) = queue.due.pop_front() {
+                return Some(log);
             }
-            if queue.logs.is_empty() {
-                waited = false;
-                self.ready.wait(&mut queue);
-                continue;
-            }
-            let full = queue.logs.len() >= self.logs_max
-                || self.unsynced_bytes.load(Ordering::Acquire) >= UNSYNCED_BYTES_MAX;
-            match self.pause {
-                Some(pause) if !waited && !full => {
-                    waited = self.ready.wait_for(&mut queue, pause).timed_out();
-                }
-                _ => return Some(std::mem::take(&mut queue.logs)),
-            }
+            self.due.wait(&mut queue);
         }
+        None
     }
 
-    fn round(&self, context: &Context, logs: Vec<Arc<DiskLog>>) {
-        let _guard = context.health.guard("a commit round");
-        if context.health.check().is_err() {
-            return;
+    /// More was written while the log was synced: it goes behind the others.
+    fn submit_again(&self, log: Arc<DiskLog>) {
+        if self.pause.is_some() {
+            return self.submit(log);
         }
-        self.unsynced_bytes.store(0, Ordering::Release);
-        let works: Vec<(Arc<DiskLog>, RoundWork)> = logs
-            .into_iter()
-            .filter_map(|log| log.begin_round().map(|work| (log, work)))
-            .collect();
-        let tasks = works
-            .iter()
-            .flat_map(|(log, work)| tasks_of(log, work))
-            .collect();
-        if let Err(failure) = self.sync_all(context, tasks)
-            && !skips(Safeguard::FailedSyncFatal)
-        {
-            // IMPORTANT: nothing of this round is acknowledged, not even what did sync: which
-            // bytes a failed sync lost is not known.
-            context.health.fail(&failure);
-            return;
+        // Wakes nobody: this thread takes the next one itself.
+        let mut queue = self.queue.lock();
+        if !queue.stop {
+            queue.due.push_back(log);
         }
-        for (log, work) in works {
-            log.finish_round(work.mark);
-        }
-    }
-
-    fn sync_all(&self, context: &Context, mut tasks: Vec<SyncTask>) -> Result<(), StorageFailure> {
-        if tasks.len() <= 1 {
-            return tasks.pop().map_or(Ok(()), |task| task.run(&*context.vfs));
-        }
-        let share = Arc::new(Share::new(tasks, Arc::clone(&context.vfs)));
-        let helpers = PARALLEL_SYNCS.min(share.len()).saturating_sub(1);
-        for _ in 0..helpers {
-            let share = Arc::clone(&share);
-            self.helpers.submit(Box::new(move || share.work()));
-        }
-        share.work();
-        share.wait()
     }
 }
 
-fn tasks_of(log: &Arc<DiskLog>, work: &RoundWork) -> Vec<SyncTask> {
-    let file = |file: &Arc<dyn File>| SyncTask {
-        log: Arc::clone(log),
-        what: Target::File(Arc::clone(file)),
+/// One round of one log. Whether it has something to sync again.
+fn round(context: &Context, log: &DiskLog) -> bool {
+    let _guard = context.health.guard("a commit round");
+    if context.health.check().is_err() {
+        return false;
+    }
+    let Some(work) = log.begin_round() else {
+        return false;
     };
-    let mut tasks: Vec<SyncTask> = work.files.iter().map(file).collect();
-    if work.directory && !skips(Safeguard::RollDirectorySync) {
-        let what = Target::Directory(log.directory());
-        tasks.push(SyncTask {
-            log: Arc::clone(log),
-            what,
-        });
+    if let Err(failure) = sync(&*context.vfs, log, &work)
+        && !skips(Safeguard::FailedSyncFatal)
+    {
+        // IMPORTANT: nothing of this round is acknowledged, not even what did sync: which bytes a
+        // failed sync lost is not known.
+        context.health.fail(&failure);
+        return false;
     }
-    tasks
+    log.finish_round(work.mark)
 }
 
-#[derive(Debug)]
-enum Target {
-    File(Arc<dyn File>),
-    Directory(PathBuf),
-}
-
-#[derive(Debug)]
-struct SyncTask {
-    log: Arc<DiskLog>,
-    what: Target,
-}
-
-impl SyncTask {
-    fn run(&self, vfs: &dyn Vfs) -> Result<(), StorageFailure> {
-        let synced = match &self.what {
-            Target::File(_) if skips(Safeguard::FileSync) => Ok(()),
-            Target::File(file) if skips(Safeguard::FailedSyncOnce) => {
-                file.sync_data().or_else(|_| file.sync_data())
-            }
-            Target::File(file) => file.sync_data(),
-            Target::Directory(path) if skips(Safeguard::FailedDirectorySync) => {
-                vfs.sync_dir(path).or(Ok(()))
-            }
-            Target::Directory(path) => vfs.sync_dir(path),
-        };
-        match synced {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.log.is_removed() => {
-                Ok(())
-            }
-            Err(error) => Err(StorageFailure::new(format!(
-                "a sync in {} failed: {error}; what was not acknowledged may be lost",
-                self.log.directory().display()
-            ))),
-            Ok(()) => Ok(()),
-        }
+/// Syncs all that a log wrote to.
+fn sync(vfs: &dyn Vfs, log: &DiskLog, work: &RoundWork) -> Result<(), StorageFailure> {
+    for file in &work.files {
+        sync_file(&**file).map_err(|error| failed(log, &error))?;
+    }
+    if !work.directory || skips(Safeguard::RollDirectorySync) {
+        return Ok(());
+    }
+    match vfs.sync_dir(&log.directory()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && log.is_removed() => Ok(()),
+        Err(_) if skips(Safeguard::FailedDirectorySync) => Ok(()),
+        synced => synced.map_err(|error| failed(log, &error)),
     }
 }
 
-/// The tasks of one round, shared with helpers.
-#[derive(Debug)]
-struct Share {
-    vfs: Arc<dyn Vfs>,
-    tasks: Vec<SyncTask>,
-    progress: Mutex<ShareProgress>,
-    done: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct ShareProgress {
-    taken: usize,
-    finished: usize,
-    failure: Option<StorageFailure>,
-}
-
-impl Share {
-    fn new(tasks: Vec<SyncTask>, vfs: Arc<dyn Vfs>) -> Self {
-        Self {
-            vfs,
-            tasks,
-            progress: Mutex::default(),
-            done: Condvar::new(),
-        }
+fn sync_file(file: &dyn File) -> io::Result<()> {
+    if skips(Safeguard::FileSync) {
+        return Ok(());
     }
-
-    fn len(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// Takes tasks until none is left.
-    fn work(&self) {
-        loop {
-            let task = {
-                let mut progress = self.progress.lock();
-                let Some(task) = self.tasks.get(progress.taken) else {
-                    return;
-                };
-                progress.taken = progress.taken.saturating_add(1);
-                task
-            };
-            // A panic must not leave the round waiting for ever, nor pass for a good sync.
-            let mut outcome = Outcome {
-                share: self,
-                result: None,
-            };
-            outcome.result = Some(task.run(&*self.vfs));
-        }
-    }
-
-    fn wait(&self) -> Result<(), StorageFailure> {
-        let mut progress = self.progress.lock();
-        while progress.finished < self.tasks.len() {
-            self.done.wait(&mut progress);
-        }
-        assert_eq!(
-            progress.finished,
-            self.tasks.len(),
-            "every sync of a round is awaited"
-        );
-        progress.failure.take().map_or(Ok(()), Err)
+    match file.sync_data() {
+        Err(_) if skips(Safeguard::FailedSyncOnce) => file.sync_data(),
+        synced => synced,
     }
 }
 
-struct Outcome<'a> {
-    share: &'a Share,
-    result: Option<Result<(), StorageFailure>>,
-}
-
-impl Drop for Outcome<'_> {
-    fn drop(&mut self) {
-        let panicked = || Err(StorageFailure::new("a sync panicked"));
-        let result = self.result.take().unwrap_or_else(panicked);
-        let mut progress = self.share.progress.lock();
-        progress.finished = progress.finished.saturating_add(1);
-        if let Err(failure) = result {
-            progress.failure.get_or_insert(failure);
-        }
-        drop(progress);
-        self.share.done.notify_all();
-    }
+fn failed(log: &DiskLog, error: &io::Error) -> StorageFailure {
+    StorageFailure::new(format!(
+        "a sync in {} failed: {error}; what was not acknowledged may be lost",
+        log.directory().display()
+    ))
 }
 
 #[cfg(test)]

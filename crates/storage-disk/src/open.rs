@@ -20,6 +20,7 @@ use crate::Fatal;
 use crate::context::{Context, Workers};
 use crate::directory::{DataDirectory, OpenDiskError, at, io_error};
 use crate::error::WriteError;
+use crate::flush::PARALLEL_SYNCS;
 use crate::health::Health;
 use crate::maintenance::{watermark, write_journal};
 use crate::metadata::DiskMetadata;
@@ -216,11 +217,14 @@ impl Disk {
                 .push(spawned.map_err(at("start the threads of", &path))?);
             Ok::<(), OpenDiskError>(())
         };
+        for _ in 0..PARALLEL_SYNCS {
+            let context = Arc::clone(&self.shared.context);
+            let run = move || context.flusher.run(&context);
+            spawn("ottla-sync", Box::new(run))?;
+        }
         let context = Arc::clone(&self.shared.context);
-        spawn(
-            "ottla-sync",
-            Box::new(move || context.flusher.run(&context)),
-        )?;
+        let gather = move || context.flusher.gather();
+        spawn("ottla-gather", Box::new(gather))?;
         let context = Arc::clone(&self.shared.context);
         let journal = Arc::clone(&self.journal);
         spawn(

@@ -1,7 +1,7 @@
 //! A few threads that exist only while there is something to do.
 //!
-//! Used for reads that must wait for the disk, and for the syncs of one commit round. A job that
-//! panics loses its own answer and nothing else.
+//! Used for reads that must wait for the disk. A job that panics loses its own answer and nothing
+//! else.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -60,7 +60,7 @@ impl Pool {
     }
 
     /// Runs the job soon. Its queue is as long as what waits for the answers: requests, which hold
-    /// a share of the byte budget, or the files of one round.
+    /// a share of the byte budget.
     pub(crate) fn submit(&self, job: Job) {
         if self.shared.threads_max == 0 {
             return job();

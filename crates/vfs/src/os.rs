@@ -294,7 +294,7 @@ fn start_writeback(descriptor: BorrowedFd<'_>, at: u64, size_bytes: u64) {
     };
     // SAFETY: the descriptor is open for as long as it is borrowed, and the call takes no pointer.
     // WRITE only: a WAIT flag would consume the error that the next sync has to report. The result
-    // is dropped because this is a hint; that sync reports what it did not achieve.
+    // is dropped: see the trait on what this loses.
     let _ = unsafe {
         libc::sync_file_range(
             descriptor.as_raw_fd(),

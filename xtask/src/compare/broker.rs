@@ -32,6 +32,19 @@ pub(super) struct Broker {
 
 /// Builds ottla and fetches Kafka's jars.
 pub(super) fn prepare(plan: &Plan) -> Result<(), String> {
+    prepare_ottla(plan)?;
+    if !jars().exists() {
+        let fetch = "dependency:copy-dependencies";
+        let to = format!("-DoutputDirectory={}", jars().display());
+        let mut maven = Command::new("mvn");
+        maven.args(["-q", "-B", "-f", "conformance/kafka/pom.xml", fetch, &to]);
+        succeed(maven.current_dir(crate::root()))?;
+    }
+    Ok(())
+}
+
+/// Builds ottla.
+pub(super) fn prepare_ottla(plan: &Plan) -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     succeed(
         Command::new(cargo)
@@ -40,13 +53,6 @@ pub(super) fn prepare(plan: &Plan) -> Result<(), String> {
     )?;
     if !plan.ottla.exists() {
         return Err(format!("{} was not built", plan.ottla.display()));
-    }
-    if !jars().exists() {
-        let fetch = "dependency:copy-dependencies";
-        let to = format!("-DoutputDirectory={}", jars().display());
-        let mut maven = Command::new("mvn");
-        maven.args(["-q", "-B", "-f", "conformance/kafka/pom.xml", fetch, &to]);
-        succeed(maven.current_dir(crate::root()))?;
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ const ROWS: [Row; 11] = [
 ];
 
 /// Machine, kernel, versions and commit: what a figure must carry.
-pub(super) fn heading(ottla: &Path) -> Result<String, String> {
+pub(super) fn heading(ottla: &Path, kafka: Option<&str>) -> Result<String, String> {
     let says = |program: &Path, arguments: &[&str]| -> Result<String, String> {
         let output = Command::new(program)
             .args(arguments)
@@ -58,10 +58,10 @@ pub(super) fn heading(ottla: &Path) -> Result<String, String> {
         .find_map(|line| line.strip_prefix("model name\t: "));
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     Ok(format!(
-        "{} · commit {} · Kafka {} · {} × {cores} · Linux {}",
+        "{} · commit {}{} · {} × {cores} · Linux {}",
         says(ottla, &["--version"])?,
         says(Path::new("git"), &["rev-parse", "--short", "HEAD"])?,
-        super::broker::KAFKA_VERSION,
+        kafka.map_or_else(String::new, |version| format!(" · Kafka {version}")),
         processor.unwrap_or("unknown processor"),
         says(Path::new("uname"), &["-r"])?,
     ))
@@ -95,13 +95,13 @@ pub(super) fn table(pairs: &[(Figures, Figures)]) -> String {
     text
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+pub(super) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
-fn median(sorted: &[f64]) -> f64 {
+pub(super) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len().is_multiple_of(2) && middle > 0 {
         f64::midpoint(sorted[middle - 1], sorted[middle])

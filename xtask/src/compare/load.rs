@@ -14,14 +14,14 @@ use crate::wire::{
 };
 
 /// Partitions of every topic here.
-const PARTITIONS: i32 = 6;
+pub(super) const PARTITIONS: i32 = 6;
 const RECORD_BYTES: usize = 1024;
 /// Requests in flight of the volume load.
 const IN_FLIGHT: usize = 8;
 const PARTITION_FETCH_BYTES: i32 = 1 << 20;
 
 /// A batch of about `size_bytes` of 1 KiB records that do not compress.
-fn batch(size_bytes: usize) -> Result<Bytes, String> {
+pub(super) fn batch(size_bytes: usize) -> Result<Bytes, String> {
     let mut builder = BatchBuilder::new(Codec::None);
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     // 40 bytes under the limit, for the header and the framing of the last record.
@@ -77,7 +77,7 @@ pub(super) fn produce(
 }
 
 /// Sends each frame until it is taken: a new topic's leaders may not be known at once.
-fn lead_all(wire: &mut Wire, frames: &[Bytes]) -> Result<(), String> {
+pub(super) fn lead_all(wire: &mut Wire, frames: &[Bytes]) -> Result<(), String> {
     let patience = Instant::now() + Duration::from_secs(30);
     for frame in frames {
         loop {
@@ -92,7 +92,7 @@ fn lead_all(wire: &mut Wire, frames: &[Bytes]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_produced(body: &Bytes) -> Result<(), String> {
+pub(super) fn check_produced(body: &Bytes) -> Result<(), String> {
     let (_, at) = ResponseHeader::parse(body, ProduceRequest::KEY, PRODUCE_VERSION)
         .map_err(|e| e.to_string())?;
     let response = ProduceResponse::decode(&mut Reader::at(body.clone(), at), PRODUCE_VERSION)
@@ -218,7 +218,7 @@ pub(super) fn single(
     })
 }
 
-fn histogram() -> Result<Histogram<u64>, String> {
+pub(super) fn histogram() -> Result<Histogram<u64>, String> {
     Histogram::new_with_bounds(1, 60_000_000, 3).map_err(|error| error.to_string())
 }
 

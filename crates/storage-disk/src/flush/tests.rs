@@ -12,6 +12,7 @@ use storage::{
 };
 use vfs::{DiskError, Fault, Operation, SimVfs, Vfs};
 
+use super::PARALLEL_SYNCS;
 use crate::{Disk, DiskOptions, Durability, open};
 
 fn start(vfs: &SimVfs, durability: Durability) -> Disk {
@@ -57,9 +58,10 @@ fn append(log: &Arc<dyn Log>) -> AppendTicket {
     log.append(batch(), Fence::default(), BytesPermit::free())
 }
 
-fn syncs(vfs: &SimVfs) -> usize {
-    let is_sync = |line: &&String| line.contains("SyncData") && line.contains(".log");
-    vfs.take_trace().iter().filter(is_sync).count()
+/// The syncs of log files since the trace was taken last, a line each.
+fn syncs(vfs: &SimVfs) -> Vec<String> {
+    let is_sync = |line: &String| line.contains("SyncData") && line.contains(".log");
+    vfs.take_trace().into_iter().filter(is_sync).collect()
 }
 
 #[test]
@@ -82,16 +84,58 @@ fn commits_during_a_sync_form_the_next() {
         }
     });
     assert_eq!(
-        syncs(&vfs),
+        syncs(&vfs).len(),
         2,
         "one for the first, one for all that came meanwhile"
     );
 }
 
 #[test]
-fn files_of_one_round_are_synced_side_by_side() {
+fn a_log_waits_for_no_other_and_is_synced_once_at_a_time() {
     let vfs = SimVfs::new();
-    // The pause gathers all appends in one round.
+    let disk = start(&vfs, Durability::Fsync);
+    let count = u32::try_from(PARALLEL_SYNCS).expect("few");
+    let logs = logs(&disk, count);
+    vfs.start_trace();
+    vfs.stall_syncs();
+    let first = append(&logs[0]);
+    vfs.wait_for_stalled_syncs(1);
+    // Were it synced a second time at once, that would take the thread of the last log.
+    let second = append(&logs[0]);
+    let others: Vec<AppendTicket> = logs[1..].iter().map(append).collect();
+    vfs.wait_for_stalled_syncs(PARALLEL_SYNCS);
+    let last = logs.last().expect("one for each thread");
+    let late = append(last);
+    vfs.release_syncs();
+    run(async {
+        for ticket in others.into_iter().chain([first, second, late]) {
+            ticket.durable().await.expect("durable");
+        }
+    });
+    let syncs = syncs(&vfs);
+    let of_last = format!("partition{}/", count - 1);
+    let syncs_of_last = syncs.iter().filter(|line| line.contains(&of_last)).count();
+    assert_eq!(syncs_of_last, 2, "its first had begun: {syncs:?}");
+    assert_eq!(syncs.len(), PARALLEL_SYNCS + 2);
+}
+
+#[test]
+fn logs_beyond_the_threads_have_their_turn() {
+    let vfs = SimVfs::new();
+    let disk = start(&vfs, Durability::Fsync);
+    let logs = logs(&disk, 40);
+    let tickets: Vec<AppendTicket> = (0..5).flat_map(|_| logs.iter().map(append)).collect();
+    run(async {
+        for ticket in tickets {
+            ticket.durable().await.expect("durable");
+        }
+    });
+}
+
+#[test]
+fn the_end_of_a_pause_is_synced_side_by_side() {
+    let vfs = SimVfs::new();
+    // The pause gathers all appends.
     let disk = start(
         &vfs,
         Durability::Interval(std::time::Duration::from_millis(50)),
@@ -102,7 +146,7 @@ fn files_of_one_round_are_synced_side_by_side() {
         append(log).placed().expect("placed");
     }
     // One after the other would never get past the first.
-    vfs.wait_for_stalled_syncs(4);
+    vfs.wait_for_stalled_syncs(PARALLEL_SYNCS);
     vfs.release_syncs();
 }
 
@@ -113,16 +157,22 @@ fn a_failed_sync_answers_everybody() {
     let logs = logs(&disk, 3);
     vfs.inject(
         Fault::fail(Operation::SyncData, DiskError::Io)
-            .on_path_suffix(".log")
+            .on_path_suffix("partition0/00000000000000000000.log")
             .nth(1),
     );
-    let tickets: Vec<AppendTicket> = logs.iter().map(append).collect();
+    vfs.stall_syncs();
+    let first = append(&logs[0]);
+    vfs.wait_for_stalled_syncs(1);
+    let second = append(&logs[0]);
+    vfs.release_syncs();
     run(async {
-        for ticket in tickets {
+        for ticket in [first, second] {
             assert!(ticket.durable().await.is_err(), "nothing is acknowledged");
         }
     });
-    assert!(append(&logs[0]).placed().is_err(), "nothing is accepted");
+    for log in &logs {
+        assert!(append(log).placed().is_err(), "nothing is accepted");
+    }
 }
 
 #[test]

@@ -39,7 +39,8 @@ struct UpkeepWork {
 }
 
 impl DiskLog {
-    /// Takes what is to be synced; `None` if the log is gone.
+    /// Takes what is to be synced; `None` if the log is gone. It counts as queued until
+    /// [`DiskLog::finish_round`], so that no second round begins beside this one.
     pub(crate) fn begin_round(&self) -> Option<RoundWork> {
         let mut state = self.state.lock();
         let mark = state.end;
@@ -48,7 +49,7 @@ impl DiskLog {
             "the end lies behind what is durable"
         );
         let dirty = &mut state.loaded.as_mut()?.dirty;
-        dirty.queued = false;
+        dirty.queued &= !skips(Safeguard::OneRoundALog);
         let mut files = std::mem::take(&mut dirty.files);
         if skips(Safeguard::RolledFileSync) {
             files.drain(..files.len().saturating_sub(1));
@@ -62,9 +63,9 @@ impl DiskLog {
         })
     }
 
-    /// Everything up to `mark` is synced.
-    pub(crate) fn finish_round(&self, mark: Mark) {
-        let (mark, news, needs_upkeep) = {
+    /// Everything up to `mark` is synced. Whether there is something to sync again.
+    pub(crate) fn finish_round(&self, mark: Mark) -> bool {
+        let (mark, news, needs_upkeep, again) = {
             let mut state = self.state.lock();
             let _guard = self.context.health.guard("the end of a commit round");
             let mark = if skips(Safeguard::MarkBeforeSync) {
@@ -84,10 +85,13 @@ impl DiskLog {
                 state.visible = mark;
                 self.raise_high_watermark(mark.offset);
             }
-            let loaded = state.loaded.as_mut();
-            let asleep =
-                loaded.is_some_and(|loaded| !std::mem::replace(&mut loaded.in_upkeep, true));
-            (mark, news, asleep)
+            let (mut asleep, mut again) = (false, false);
+            if let Some(loaded) = &mut state.loaded {
+                asleep = !std::mem::replace(&mut loaded.in_upkeep, true);
+                again = !loaded.dirty.is_clean();
+                loaded.dirty.queued = again;
+            }
+            (mark, news, asleep, again)
         };
         if news && self.context.syncs_first() {
             self.announce(mark.offset);
@@ -95,6 +99,7 @@ impl DiskLog {
         if needs_upkeep {
             self.context.upkeep.submit(self.me());
         }
+        again
     }
 
     /// Puts the bytes of a log to the disk that nobody waits for: indexes, snapshots, epochs. Says

@@ -85,16 +85,22 @@ pub(super) struct SnapshotState {
     pub(super) bytes_since: usize,
 }
 
-/// What the next commit round must sync.
+/// What the next round must sync.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     /// By the base offsets of their segments, held open until they are synced.
     pub(super) files: Vec<(Offset, Arc<dyn File>)>,
     pub(super) directory: bool,
+    /// In the flusher's queue, or in a round.
     pub(super) queued: bool,
 }
 
 impl Dirty {
+    /// Whether nothing waits for a sync.
+    pub(super) fn is_clean(&self) -> bool {
+        self.files.is_empty() && !self.directory
+    }
+
     /// The file of a segment that waits for its sync.
     pub(super) fn file(&self, base: Offset) -> Option<&Arc<dyn File>> {
         let held = self.files.iter().rev().find(|(held, _)| *held == base);
