@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use server::{Advertise, Durability};
 
 use crate::client_arguments::{
-    CONSUME_EXAMPLES, ConsumeArguments, LogVerb, PRODUCE_EXAMPLES, ProduceArguments, TopicVerb,
+    CONSUME_EXAMPLES, ConfigVerb, ConsumeArguments, LogVerb, PRODUCE_EXAMPLES, ProduceArguments,
+    TopicVerb,
 };
 
 /// A Kafka-compatible message broker in one binary.
@@ -30,9 +31,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Start the broker (what `ottla` alone does)
     Serve(ServeArguments),
-    /// Create, list, describe and delete topics
+    /// Create, list, describe, alter and delete topics
     #[command(subcommand)]
     Topic(TopicVerb),
+    /// Show and change configs of the broker and of topics
+    #[command(subcommand)]
+    Config(ConfigVerb),
     /// Write records: one for each line of the input
     #[command(after_help = PRODUCE_EXAMPLES)]
     Produce(ProduceArguments),

@@ -88,8 +88,104 @@ pub(crate) enum TopicVerb {
     List(ListArguments),
     /// Show partitions, offsets and configs of a topic
     Describe(DescribeArguments),
+    /// Change configs of a topic, or give it more partitions
+    Alter(AlterArguments),
     /// Delete topics and all their records
     Delete(DeleteArguments),
+}
+
+/// `ottla topic alter`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+pub(crate) struct AlterArguments {
+    /// The topic
+    pub(crate) name: String,
+    /// Set a config by Kafka's name; may be repeated
+    #[arg(short, long = "config", value_name = "KEY=VALUE", value_parser = parse_config, group = "what")]
+    pub(crate) configs: Vec<(String, String)>,
+    /// Give a config its default again; may be repeated
+    #[arg(long, value_name = "KEY", group = "what")]
+    pub(crate) unset: Vec<String>,
+    /// How many partitions it is to have; more than now
+    #[arg(
+        short, long, value_name = "N", group = "what",
+        allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(1..)
+    )]
+    pub(crate) partitions: Option<i32>,
+    /// Only check whether it could be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArguments,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArguments,
+}
+
+/// `ottla config …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Show configs
+    Get(GetArguments),
+    /// Set configs: KEY=VALUE…
+    Set(SetArguments),
+    /// Give configs their defaults again
+    Unset(UnsetArguments),
+}
+
+/// What configs belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigOf {
+    /// The broker
+    Broker,
+    /// Every broker that does not say otherwise
+    Brokers,
+    /// The topic whose name is the next word
+    Topic,
+}
+
+/// `ottla config get`
+#[derive(Debug, Args)]
+pub(crate) struct GetArguments {
+    /// What the configs belong to
+    pub(crate) of: ConfigOf,
+    /// The name of the topic, and keys; without keys, what was set
+    #[arg(value_name = "NAME|KEY")]
+    pub(crate) words: Vec<String>,
+    /// Show those with their defaults too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArguments,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArguments,
+}
+
+/// `ottla config set`
+#[derive(Debug, Args)]
+pub(crate) struct SetArguments {
+    /// What the configs belong to
+    pub(crate) of: ConfigOf,
+    /// The name of the topic, and configs
+    #[arg(value_name = "NAME|KEY=VALUE", required = true)]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) form: FormArguments,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArguments,
+}
+
+/// `ottla config unset`
+#[derive(Debug, Args)]
+pub(crate) struct UnsetArguments {
+    /// What the configs belong to
+    pub(crate) of: ConfigOf,
+    /// The name of the topic, and keys
+    #[arg(value_name = "NAME|KEY", required = true)]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) form: FormArguments,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArguments,
 }
 
 /// `ottla topic create`
@@ -261,7 +357,7 @@ pub(crate) struct LogArguments {
     pub(crate) form: FormArguments,
 }
 
-fn parse_config(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_config(text: &str) -> Result<(String, String), String> {
     let (key, value) = text
         .split_once('=')
         .ok_or("it has no \"=\": write KEY=VALUE")?;

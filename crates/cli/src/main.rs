@@ -6,6 +6,7 @@
 
 mod arguments;
 mod client_arguments;
+mod config;
 mod connect;
 mod consume;
 mod dashes;
@@ -50,6 +51,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         None => serve::run(arguments.serve),
         Some(Verb::Serve(serve)) => serve::run(serve),
         Some(Verb::Topic(verb)) => topic::run(verb),
+        Some(Verb::Config(verb)) => config::run(verb),
         Some(Verb::Produce(arguments)) => produce::run(arguments),
         Some(Verb::Consume(arguments)) => consume::run(arguments),
         Some(Verb::Log(verb)) => log::run(verb),

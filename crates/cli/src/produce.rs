@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use kafka_client::{
-    Acks, Client, ErrorCode, NewRecord, ProduceError, Producer, ProducerOptions, Topic,
+    Acks, Client, ConfigOwner, ErrorCode, NewRecord, ProduceError, Producer, ProducerOptions, Topic,
 };
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, sleep, timeout};
@@ -224,7 +224,8 @@ impl Produce<'_> {
 
 /// The size of a batch: as the topic takes it, if the broker tells.
 async fn batch_bytes(client: &mut Client, topic: &Topic) -> usize {
-    let configs = client.topic_configs(&topic.name).await.unwrap_or_default();
+    let owner = ConfigOwner::Topic(topic.name.clone());
+    let configs = client.configs(&owner).await.unwrap_or_default();
     let limit = configs
         .into_iter()
         .find(|config| config.name == BATCH_LIMIT_CONFIG);

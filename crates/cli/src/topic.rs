@@ -1,4 +1,4 @@
-//! `ottla topic`: create, list, describe, delete.
+//! `ottla topic`: create, list, describe, delete; `alter` is in `config`.
 //!
 //! JSON: `{"schema": "ottla.topics/1", "topics": […]}` and `{"schema": "ottla.topic/1", …}`. Offsets,
 //! counts of records and ids are strings.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 
 use kafka_client::{
-    Client, ClientError, Config, ConfigSource, ErrorCode, NewTopic, OffsetSpec, Topic,
+    Client, ClientError, Config, ConfigOwner, ConfigSource, ErrorCode, NewTopic, OffsetSpec, Topic,
 };
 use serde_json::json;
 
@@ -15,6 +15,7 @@ use crate::client_arguments::{
     BrokerArguments, CreateArguments, DeleteArguments, DescribeArguments, Form, ListArguments,
     TopicVerb,
 };
+use crate::config::{alter_topic, config_table, source_name};
 use crate::connect::{block_on, connect, explain, is_unknown_topic, unknown_topic};
 use crate::failure::{Exit, Failure};
 use crate::output::{Align, Output, counted, table};
@@ -28,6 +29,7 @@ pub(crate) fn run(verb: TopicVerb) -> Result<(), Failure> {
         TopicVerb::Create(arguments) => block_on(create(arguments)),
         TopicVerb::List(arguments) => block_on(list(arguments)),
         TopicVerb::Describe(arguments) => block_on(describe(arguments)),
+        TopicVerb::Alter(arguments) => block_on(alter_topic(arguments)),
         TopicVerb::Delete(arguments) => block_on(delete(arguments)),
     }
 }
@@ -232,7 +234,8 @@ async fn describe(arguments: DescribeArguments) -> Result<(), Failure> {
         .await
         .map_err(cannot)?;
     let cannot = |error| explain(&error, &format!("the configs of {name:?} cannot be read"));
-    let mut configs = client.topic_configs(name).await.map_err(cannot)?;
+    let owner = ConfigOwner::Topic(name.clone());
+    let mut configs = client.configs(&owner).await.map_err(cannot)?;
     if !arguments.configs {
         configs.retain(|config| config.source == ConfigSource::Topic);
     }
@@ -305,28 +308,10 @@ fn description(topic: &Topic, configs: &[Config], range: impl Fn(i32) -> Range) 
     let partitions = table(&head, &rows.collect::<Vec<_>>());
     let mut text = format!("topic  {}\nid     {}\n\n{partitions}", topic.name, topic.id);
     if !configs.is_empty() {
-        let head = [
-            ("CONFIG", Align::Left),
-            ("VALUE", Align::Left),
-            ("SET BY", Align::Left),
-        ];
-        let rows = configs.iter().map(|config| {
-            let value = config.value.clone().unwrap_or_default();
-            vec![config.name.clone(), value, source_name(config.source)]
-        });
         text.push('\n');
-        text.push_str(&table(&head, &rows.collect::<Vec<_>>()));
+        text.push_str(&config_table(configs));
     }
     text
-}
-
-fn source_name(source: ConfigSource) -> String {
-    match source {
-        ConfigSource::Topic => "topic".to_owned(),
-        ConfigSource::Broker => "broker".to_owned(),
-        ConfigSource::Default => "default".to_owned(),
-        ConfigSource::Other(number) => format!("source {number}"),
-    }
 }
 
 async fn delete(arguments: DeleteArguments) -> Result<(), Failure> {

@@ -1,10 +1,9 @@
-//! Topics and their configs: create, list, describe, delete.
+//! Topics: create, list, describe, delete.
 
 use kafka_wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use kafka_wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use kafka_wire::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use kafka_wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponseTopic,
 };
@@ -16,8 +15,6 @@ use crate::error::ClientError;
 /// "The broker's default", in counts.
 const DEFAULT_COUNT: i32 = -1;
 const DEFAULT_FACTOR: i16 = -1;
-/// Kafka's `ConfigResource.Type` of a topic.
-const TOPIC: i8 = 2;
 /// First version of DeleteTopics that names topics by name or id.
 const DELETE_BY_STATE_FROM: i16 = 6;
 
@@ -67,41 +64,6 @@ pub struct Partition {
     pub leader_epoch: i32,
     /// What keeps it from being served.
     pub error: Option<ErrorCode>,
-}
-
-/// One setting of a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Kafka's name.
-    pub name: String,
-    /// Its value; `None` if there is none or it is a secret.
-    pub value: Option<String>,
-    /// Where the value comes from.
-    pub source: ConfigSource,
-}
-
-/// Where the value of a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfigSource {
-    /// Set for this topic.
-    Topic,
-    /// Set for the broker.
-    Broker,
-    /// Nobody set it.
-    Default,
-    /// Anything else, by Kafka's number.
-    Other(i8),
-}
-
-impl ConfigSource {
-    fn from_number(number: i8) -> Self {
-        match number {
-            1 => Self::Topic,
-            2..=4 => Self::Broker,
-            5 => Self::Default,
-            other => Self::Other(other),
-        }
-    }
 }
 
 impl Client {
@@ -169,31 +131,6 @@ impl Client {
         let topic = topic.ok_or_else(|| self.unanswered(name))?;
         ClientError::check(topic.error_code, None)?;
         Ok(describe(topic))
-    }
-
-    /// The settings of a topic, by name.
-    pub async fn topic_configs(&mut self, name: &str) -> Result<Vec<Config>, ClientError> {
-        let request = DescribeConfigsRequest {
-            resources: vec![DescribeConfigsResource {
-                resource_type: TOPIC,
-                resource_name: name.into(),
-                configuration_keys: None,
-            }],
-            ..Default::default()
-        };
-        let answer = self.call(&request).await?;
-        let mut results = answer.results.into_iter();
-        let result = results.find(|result| result.resource_name == name);
-        let result = result.ok_or_else(|| self.unanswered(name))?;
-        ClientError::check(result.error_code, result.error_message.as_deref())?;
-        let configs = result.configs.into_iter().map(|config| Config {
-            name: config.name.to_string(),
-            value: config.value.map(|value| value.to_string()),
-            source: ConfigSource::from_number(config.config_source),
-        });
-        let mut configs: Vec<Config> = configs.collect();
-        configs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(configs)
     }
 
     /// Deletes a topic and all its records.

@@ -13,6 +13,7 @@
 mod address;
 mod admin;
 mod client;
+mod configs;
 mod connection;
 mod error;
 mod fetch;
@@ -20,8 +21,9 @@ mod offsets;
 mod producer;
 
 pub use address::{Address, InvalidAddress};
-pub use admin::{Config, ConfigSource, CreatedTopic, NewTopic, Partition, Topic};
+pub use admin::{CreatedTopic, NewTopic, Partition, Topic};
 pub use client::{Client, ClientOptions};
+pub use configs::{Config, ConfigOwner, ConfigSource};
 pub use connection::{Connection, Sent};
 pub use error::ClientError;
 pub use fetch::{FetchLimits, FetchedPartition, FetchedRecords};
