@@ -467,7 +467,7 @@ fn check(chunks: &[Chunk], from: Offset, ends: Ends) -> Option<Offset> {
             );
             assert!(
                 header.next_offset() <= ends.high_watermark,
-                "not visible yet"
+                "not visible yet: {header:?}, read from {from}, {ends:?}"
             );
             next = Some(header.next_offset());
             let batch = bytes.slice_ref(batch);

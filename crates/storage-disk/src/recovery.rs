@@ -124,11 +124,12 @@ struct Scanned {
 impl Recovery<'_> {
     fn run(&mut self, listing: Listing) -> Result<Place, Fault> {
         self.remove_leftovers(&listing)?;
-        let front = self.front(&listing.logs);
+        let mut unsure = 0;
         if self.circumstances.floor == Floor::Unknown {
             self.report.count(Label::Q);
-            self.check_structure(&listing.logs)?;
+            unsure = self.check_structure(&listing.logs)?;
         }
+        let front = self.front(&listing.logs, unsure);
         let mut scanned = self.scan_from(&listing.logs, front)?;
         let first = scanned.kept.first().map(|first| first.base);
         let end = self.place_end(&mut scanned)?;

@@ -12,7 +12,8 @@ use crate::window::{Access, Fault};
 
 impl Recovery<'_> {
     /// Where to begin: at the watermark, or at the start of the segment that should hold it.
-    pub(super) fn front(&self, logs: &[LogFile]) -> Front {
+    /// Without a watermark, at `unsure`.
+    pub(super) fn front(&self, logs: &[LogFile], unsure: usize) -> Front {
         let at_start = |place: usize, epoch: i32| Front {
             place,
             position: Position::ZERO,
@@ -20,7 +21,7 @@ impl Recovery<'_> {
             epoch,
         };
         let Floor::Known { end, epoch } = self.circumstances.floor else {
-            return at_start(logs.len().saturating_sub(1), i32::MIN);
+            return at_start(unsure, i32::MIN);
         };
         let holder = logs.iter().position(|log| log.base == end.base);
         match holder.and_then(|place| Some((place, logs.get(place)?))) {
@@ -38,30 +39,25 @@ impl Recovery<'_> {
         }
     }
 
-    /// Without a journal: whether the segments before the last follow each other. Where offsets
-    /// may have been cleaned away is not known then, so this only warns.
-    pub(super) fn check_structure(&mut self, logs: &[LogFile]) -> Result<(), Fault> {
-        let mut expected = logs.first().map(|log| log.base);
-        for (place, log) in logs.iter().enumerate() {
-            if let Some(expected) = expected.filter(|expected| *expected != log.base) {
-                let label = if log.base > expected {
-                    Label::K
-                } else {
-                    Label::M
-                };
-                let base = log.base;
-                let what =
-                    format!("the segment at {base} follows one that ends at offset {expected}");
-                self.report.alarm(label, self.describe(&what));
-            }
-            let is_last = place.saturating_add(1) == logs.len();
-            expected = if is_last {
-                None
-            } else {
-                self.end_of_sealed(log)?
+    /// Without a journal: whether the segments follow each other. Where offsets may have been
+    /// cleaned away is not known then, so a gap is only a warning. Gives the first segment that
+    /// must be read in full: the last one, or one that holds offsets of the next one too.
+    pub(super) fn check_structure(&mut self, logs: &[LogFile]) -> Result<usize, Fault> {
+        let last = logs.len().saturating_sub(1);
+        let mut unsure = last;
+        for (place, (log, later)) in logs.iter().zip(logs.iter().skip(1)).enumerate() {
+            let Some(end) = self.end_of_sealed(log)? else {
+                continue;
             };
+            let base = later.base;
+            if base < end {
+                unsure = unsure.min(place);
+            } else if base > end {
+                let what = format!("the segment at {base} follows one that ends at offset {end}");
+                self.report.alarm(Label::K, self.describe(&what));
+            }
         }
-        Ok(())
+        Ok(unsure)
     }
 
     /// The offset behind a segment, from its last indexed batch on; `None` where headers are bad.

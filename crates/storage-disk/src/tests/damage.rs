@@ -303,6 +303,29 @@ fn an_epoch_without_a_next_one_costs_its_batch_and_no_start() {
 }
 
 #[test]
+fn a_segment_that_begins_inside_another_gives_no_offset_twice() {
+    let inside = BATCHES - 1;
+    for journal in [true, false] {
+        for junk in [&b""[..], b"junk"] {
+            let vfs = written(BIG, false);
+            if !journal {
+                remove_journal(&vfs);
+            }
+            set(&vfs, &file(inside, "log"), junk);
+            let life = start(&vfs, Durability::Fsync);
+            let log = life.open(&plain_topic(), 0);
+            assert_eq!(read_all(&*log), expected(0..BATCHES));
+            assert_eq!(place(&*log, batch(&[b"new"])), Offset::new(BATCHES));
+            life.sync();
+            let seen = read_all(&*log);
+            let mut all = expected(0..BATCHES);
+            all.push((BATCHES, b"new".to_vec()));
+            assert_eq!(seen, all, "journal {journal}, {junk:?}");
+        }
+    }
+}
+
+#[test]
 fn a_record_that_holds_a_batch_is_no_place_to_go_on() {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);
