@@ -101,8 +101,13 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     if variants.is_empty() {
         variants.extend(["fsync", "os"].map(|name| variant(name, &base)));
     }
-    broker::prepare_ottla(&base)?;
-    println!("{}", figures::heading(&base.ottla, None)?);
+    if variants
+        .iter()
+        .any(|variant| variant.plan.ottla == base.ottla)
+    {
+        broker::prepare_ottla(&base)?;
+    }
+    println!("{}", figures::heading(&variants[0].plan.ottla, None)?);
     println!("pairs {pairs} · {} ms a load\n", duration.as_millis());
     println!("{}", heading(&variants));
     for (name, load) in rows(duration)
