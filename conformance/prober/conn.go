@@ -23,6 +23,10 @@ type broker struct {
 	conn        net.Conn
 	correlation int32
 	topic       string // the topic name of the running probe
+	// members are the words for the member ids that the running probe has shown.
+	members map[string]string
+	// groupsServed says that a coordinator has answered.
+	groupsServed bool
 }
 
 var errClosed = errors.New("connection closed")

@@ -49,6 +49,17 @@ func apis() []api {
 		{"Fetch", 1, 4, 18, fetchProbes},
 		{"ListOffsets", 2, 1, 11, listOffsetsProbes},
 		{"OffsetForLeaderEpoch", 23, 2, 4, offsetForLeaderEpochProbes},
+		{"FindCoordinator", 10, 0, 6, findCoordinatorProbes},
+		{"JoinGroup", 11, 0, 9, joinGroupProbes},
+		{"SyncGroup", 14, 0, 5, syncGroupProbes},
+		{"Heartbeat", 12, 0, 4, heartbeatProbes},
+		{"LeaveGroup", 13, 0, 5, leaveGroupProbes},
+		{"OffsetCommit", 8, 2, 10, offsetCommitProbes},
+		{"OffsetFetch", 9, 1, 10, offsetFetchProbes},
+		{"OffsetDelete", 47, 0, 0, offsetDeleteProbes},
+		{"ListGroups", 16, 0, 5, listGroupsProbes},
+		{"DescribeGroups", 15, 0, 6, describeGroupsProbes},
+		{"DeleteGroups", 42, 0, 3, deleteGroupsProbes},
 	}
 }
 
@@ -95,6 +106,7 @@ func runAPI(b *broker, a api) {
 			text := skipped
 			if v <= a.max {
 				b.topic = topicName(a.name, p.name, v)
+				b.members = map[string]string{}
 				text = strings.ReplaceAll(attempt(b, p, v), b.topic, "TOPIC")
 			}
 			if v > a.min && text != last {

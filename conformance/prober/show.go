@@ -74,6 +74,8 @@ func (b *broker) named(name string, v reflect.Value) (string, bool) {
 	switch {
 	case name == "ErrorCode":
 		return errorName(int16(v.Int())), true
+	case name == "MemberID", name == "LeaderID" && v.Kind() == reflect.String:
+		return b.memberWord(v.String()), true
 	case name == "ClusterID":
 		return b.clusterWord(v), true
 	case nodeFields[name] && v.Kind() == reflect.Int32:
@@ -149,7 +151,7 @@ func (b *broker) list(name string, v reflect.Value) string {
 	}
 	var parts []string
 	for i := 0; i < v.Len(); i++ {
-		if wanted(v.Index(i)) {
+		if b.wanted(v.Index(i)) {
 			parts = append(parts, b.value(name, v.Index(i)))
 		}
 	}
@@ -160,10 +162,12 @@ func (b *broker) list(name string, v reflect.Value) string {
 }
 
 // wanted drops the rows that differ for good reasons: APIs ottla has not, broker-specific configs.
-func wanted(v reflect.Value) bool {
+func (b *broker) wanted(v reflect.Value) bool {
 	switch row := v.Interface().(type) {
 	case kmsg.ApiVersionsResponseApiKey:
 		return served[row.ApiKey]
+	case kmsg.ListGroupsResponseGroup:
+		return strings.HasPrefix(row.Group, b.topic)
 	case kmsg.DescribeConfigsResponseResourceConfig:
 		return topicConfigs[row.Name] || brokerConfigs[row.Name]
 	case kmsg.CreateTopicsResponseTopicConfig:

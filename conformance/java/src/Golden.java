@@ -45,6 +45,9 @@ public final class Golden {
         ApiKeys.INCREMENTAL_ALTER_CONFIGS, ApiKeys.ALTER_PARTITION_REASSIGNMENTS,
         ApiKeys.LIST_PARTITION_REASSIGNMENTS, ApiKeys.DESCRIBE_QUORUM, ApiKeys.UPDATE_FEATURES,
         ApiKeys.DESCRIBE_PRODUCERS, ApiKeys.LIST_CONFIG_RESOURCES,
+        ApiKeys.OFFSET_COMMIT, ApiKeys.OFFSET_FETCH,
+        ApiKeys.FIND_COORDINATOR, ApiKeys.JOIN_GROUP, ApiKeys.HEARTBEAT, ApiKeys.LEAVE_GROUP, ApiKeys.SYNC_GROUP,
+        ApiKeys.DESCRIBE_GROUPS, ApiKeys.LIST_GROUPS, ApiKeys.DELETE_GROUPS, ApiKeys.OFFSET_DELETE,
     };
     private static final String MESSAGES = "org.apache.kafka.common.message.";
     private static final ObjectMapper MAPPER =

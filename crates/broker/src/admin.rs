@@ -316,7 +316,7 @@ impl Broker {
         version: Version,
     ) -> Result<(), Trouble> {
         self.store.remove(meta).await?;
-        self.positions.forget_topic(meta.id).await?;
+        self.groups.forget_topic(meta.id).await?;
         let key = keys::deletion(meta.id);
         let clear = Write {
             key: key.clone(),

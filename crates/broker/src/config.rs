@@ -10,6 +10,7 @@ use records::TimestampType;
 use storage::LogConfig;
 
 use crate::config_keys::{ConfigScope, InvalidConfig, Value, parse};
+use crate::groups::GroupConfig;
 
 /// The settings of one broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct BrokerConfig {
     pub min_insync_replicas: i32,
     /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`.
     pub log: LogConfig,
+    /// What holds for all consumer groups.
+    pub groups: GroupConfig,
     /// `offset.metadata.max.bytes`: the longest text beside a committed position.
     pub offset_metadata_max_bytes: usize,
     /// What all requests in flight may hold together.
@@ -61,6 +64,7 @@ impl Default for BrokerConfig {
             timestamp_after_max_ms: 3_600_000,
             min_insync_replicas: 1,
             log: LogConfig::default(),
+            groups: GroupConfig::default(),
             offset_metadata_max_bytes: 4096,
             request_bytes_in_flight: 256 * 1024 * 1024,
             fetch_max_bytes: 57_671_680,
@@ -106,6 +110,7 @@ impl BrokerConfig {
             }
             ("fetch.max.bytes", Value::Integer(bytes)) => self.fetch_max_bytes = narrow(*bytes),
             ("broker.rack", Value::Text(rack)) => self.rack = Some(rack.clone()),
+            (name, Value::Integer(number)) if self.groups.set(name, *number) => {}
             _ => {
                 self.shown.insert(key.name, text.trim().to_owned());
             }
@@ -139,6 +144,7 @@ impl BrokerConfig {
             "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
             "broker.rack" => self.rack.clone(),
+            name if let Some(number) = self.groups.value_of(name) => Some(number.to_string()),
             name => self
                 .shown
                 .get(name)

@@ -478,6 +478,12 @@ pub enum PositionError {
     /// The partition cannot be used.
     #[error(transparent)]
     Partition(#[from] PartitionError),
+    /// Members of a Kafka group of the name decide about its positions.
+    #[error("{consumer:?} is a consumer group with members; their positions are theirs")]
+    HasMembers {
+        /// The consumer.
+        consumer: String,
+    },
     /// Offsets count from 0.
     #[error("offset {offset} is negative")]
     NegativeOffset {

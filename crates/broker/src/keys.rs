@@ -6,13 +6,16 @@
 //! | deletion (2) | topic id, 16 bytes |
 //! | node (3) | `cluster-id`, or `configs` and a node id, empty for every node |
 //! | producer ids (4) | none |
-//! | offset (5) | consumer (group), topic id, partition as u32 |
+//! | offset (5) | group, topic id, partition as u32 |
+//! | group (6) | name |
 //!
 //! Each part carries its length (see [`Key`]), so that no id imitates another.
 
 use storage::{Key, Space, TopicId, TopicName};
 
-/// The longest name of a consumer, in bytes: a Kafka string counts its bytes in an i16.
+use crate::error::UnreadableValue;
+
+/// The longest name of a group, in bytes: a Kafka string counts its bytes in an i16.
 pub(crate) const CONSUMER_BYTES_MAX: usize = i16::MAX.cast_unsigned() as usize;
 
 pub(crate) fn topic(name: &TopicName) -> Key {
@@ -39,6 +42,43 @@ pub(crate) fn producer_ids() -> Key {
     Key::space(Space::ProducerIds)
 }
 
+/// The caller has checked the length of `group`.
+pub(crate) fn group(group: &str) -> Key {
+    assert!(group.len() <= CONSUMER_BYTES_MAX, "checked where it enters");
+    Key::space(Space::Group).part(group.as_bytes())
+}
+
+/// The group in the key of a group or of a position.
+pub(crate) fn group_of(key: &Key) -> Result<String, UnreadableValue> {
+    let parts = key.parts().unwrap_or_default();
+    let name = parts
+        .first()
+        .and_then(|name| std::str::from_utf8(name).ok());
+    name.map(str::to_owned).ok_or_else(|| unreadable(key))
+}
+
+fn unreadable(key: &Key) -> UnreadableValue {
+    UnreadableValue::Damaged {
+        what: "the key of a group or of a position",
+        reason: format!("{key:?} is not one"),
+    }
+}
+
+/// The topic id and partition in the key of a position.
+pub(crate) fn partition_of_position(key: &Key) -> Result<(TopicId, u32), UnreadableValue> {
+    let parts = key.parts().unwrap_or_default();
+    let read = match parts.as_slice() {
+        [_, id, partition] => id
+            .as_ref()
+            .try_into()
+            .ok()
+            .map(TopicId)
+            .zip(partition.as_ref().try_into().ok().map(u32::from_be_bytes)),
+        _ => None,
+    };
+    read.ok_or_else(|| unreadable(key))
+}
+
 /// The caller has checked the length of `consumer`.
 pub(crate) fn position(consumer: &str, topic: TopicId, partition: u32) -> Key {
     assert!(
@@ -53,9 +93,5 @@ pub(crate) fn position(consumer: &str, topic: TopicId, partition: u32) -> Key {
 
 /// The topic id in the key of a position.
 pub(crate) fn topic_of_position(key: &Key) -> Option<TopicId> {
-    let parts = key.parts()?;
-    let [_, id, _] = parts.as_slice() else {
-        return None;
-    };
-    id.as_ref().try_into().ok().map(TopicId)
+    partition_of_position(key).ok().map(|(topic, _)| topic)
 }

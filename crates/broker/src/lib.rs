@@ -1,4 +1,4 @@
-//! The core between the front doors and the store: topics, produce, fetch, offsets, positions,
+//! The core between the front doors and the store: topics, produce, fetch, offsets, groups,
 //! producer ids, configs.
 //!
 //! Everything that Kafka and gRPC share is decided here once. Guarantees: metadata changes only by
@@ -14,6 +14,7 @@ pub mod config_keys;
 mod counters;
 mod error;
 mod fetch;
+mod groups;
 mod keys;
 mod offsets;
 mod open;
@@ -44,6 +45,11 @@ pub use error::{
     PartitionError, PositionError, ProduceError, UnreadableValue,
 };
 pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
+pub use groups::{
+    Commit, CommittedOffset, GroupConfig, GroupDescription, GroupError, GroupListing, GroupState,
+    Groups, JoinAnswer, JoinGroup, Joined, JoinedMember, Leaving, MemberDescription, Membership,
+    SyncGroup, Synced,
+};
 pub use offsets::{FoundOffset, OffsetQuery, PartitionDescription};
 pub use positions::Positions;
 pub use produce::{AppendTicket, Origin};
@@ -83,9 +89,9 @@ pub struct Broker {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     cluster_id: String,
-    topics: ArcSwap<Topics>,
+    topics: Arc<ArcSwap<Topics>>,
     admin: tokio::sync::Mutex<Admin>,
-    positions: Positions,
+    groups: Groups,
     producer_ids: ProducerIds,
     budget: BytesBudget,
     counters: Counters,
@@ -137,9 +143,9 @@ impl Broker {
         self.topics.load().by_id(id).cloned()
     }
 
-    /// The positions of consumers.
-    pub fn positions(&self) -> &Positions {
-        &self.positions
+    /// The consumer groups, and what they have committed.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     /// Every config of a topic, with the value that holds and where it comes from.

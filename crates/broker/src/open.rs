@@ -22,7 +22,7 @@ use crate::config::BrokerConfig;
 use crate::config_keys::{self, TopicSettings};
 use crate::counters::Counters;
 use crate::error::{OpenBrokerError, Trouble, UnreadableValue};
-use crate::positions::Positions;
+use crate::groups::Groups;
 use crate::producer_ids::ProducerIds;
 use crate::topics::{Topic, Topics};
 use crate::values::{self, DeletionRecord, TopicRecord};
@@ -39,12 +39,9 @@ impl Broker {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, OpenBrokerError> {
         check_config(&parts.config)?;
         let cluster_id = cluster_id(&parts).await?;
-        let config = Arc::new(parts.config);
-        let positions = Positions::new(
-            Arc::clone(&parts.metadata),
-            Arc::clone(&parts.clock),
-            config.offset_metadata_max_bytes,
-        );
+        let config = Arc::new(parts.config.clone());
+        let topics = Arc::new(ArcSwap::from_pointee(Topics::default()));
+        let groups = Groups::load(&parts, &config, &topics).await?;
         let layers = load_layers(&*parts.metadata, &config).await?;
         let broker = Self {
             budget: BytesBudget::new(config.request_bytes_in_flight),
@@ -56,9 +53,9 @@ impl Broker {
             clock: parts.clock,
             rng: parts.rng,
             cluster_id,
-            topics: ArcSwap::from_pointee(Topics::default()),
+            topics,
             admin: tokio::sync::Mutex::default(),
-            positions,
+            groups,
             counters: Counters::default(),
         };
         broker.start().await?;
@@ -277,6 +274,13 @@ fn check_config(config: &BrokerConfig) -> Result<(), OpenBrokerError> {
     }
     if let Some((key, missing)) = config_keys::broken_sync_interval(config) {
         return refuse(key, format!("{missing}, so it must be left out"));
+    }
+    let (least, most) = (config.groups.session_min_ms, config.groups.session_max_ms);
+    if least > most {
+        return refuse(
+            "group.min.session.timeout.ms",
+            format!("{least} is above group.max.session.timeout.ms, which is {most}"),
+        );
     }
     if config.log.segment_bytes == 0 {
         return refuse(

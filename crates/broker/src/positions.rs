@@ -1,46 +1,36 @@
-//! Where each consumer goes on in each partition.
+//! Where each gRPC consumer goes on in each partition.
 //!
-//! One key space for both protocols: a consumer of gRPC and a consumer group of the same name are
-//! the same. Positions belong to a topic's id, so a topic made again under the name starts anew.
-//! What seeking means is decided by the front doors; a position is only stored and read here.
+//! A consumer is a group: its positions are the group's committed offsets, and Kafka's tools see
+//! them. It takes no part in balancing, so it commits as Kafka's simple consumers do: only while
+//! the group has no members. What seeking means is decided by the front door.
 
 use std::sync::Arc;
 
-use clock::Clock;
 use records::Offset;
-use storage::{CommitError, Key, Metadata, Space, TopicId, Version, Write};
 
-use crate::error::{PartitionError, PositionError, Trouble};
-use crate::keys::{self, CONSUMER_BYTES_MAX};
-use crate::open::PAGE;
+use crate::Broker;
+use crate::error::PositionError;
+use crate::groups::{Commit, GroupError, Groups, Membership};
+use crate::keys::CONSUMER_BYTES_MAX;
 use crate::topics::Topic;
-use crate::values::{Position, TopicRecord};
-
-/// How often a commit starts over because the topic's record changed under it. Each change is
-/// made by an administrator, so more in one commit cannot be.
-const ATTEMPTS_MAX: usize = 16;
+use crate::values::Position;
 
 /// The positions of all consumers.
-#[derive(Debug)]
-pub struct Positions {
-    metadata: Arc<dyn Metadata>,
-    clock: Arc<dyn Clock>,
-    metadata_bytes_max: usize,
+#[derive(Debug, Clone, Copy)]
+pub struct Positions<'a> {
+    groups: &'a Groups,
 }
 
-impl Positions {
-    pub(crate) fn new(
-        metadata: Arc<dyn Metadata>,
-        clock: Arc<dyn Clock>,
-        metadata_bytes_max: usize,
-    ) -> Self {
-        Self {
-            metadata,
-            clock,
-            metadata_bytes_max,
+impl Broker {
+    /// The positions of consumers.
+    pub fn positions(&self) -> Positions<'_> {
+        Positions {
+            groups: &self.groups,
         }
     }
+}
 
+impl Positions<'_> {
     /// Where `consumer` goes on in a partition; `None` if it never committed there.
     pub async fn get(
         &self,
@@ -48,10 +38,10 @@ impl Positions {
         topic: &Topic,
         partition: i32,
     ) -> Result<Option<Position>, PositionError> {
-        let key = key(consumer, topic, partition)?;
-        let stored = self.metadata.get(&key).await.map_err(Trouble::from)?;
-        let position = stored.map(|stored| Position::decode(&stored.value));
-        Ok(position.transpose()?)
+        check_name(consumer)?;
+        let partition = topic.partition(partition)?;
+        let found = self.groups.offset(consumer, topic.id(), partition).await;
+        found.map_err(|error| refusal(consumer, error))
     }
 
     /// Stores where `consumer` goes on in a partition: the offset of the record it reads next.
@@ -59,116 +49,32 @@ impl Positions {
     pub async fn commit(
         &self,
         consumer: &str,
-        topic: &Topic,
+        topic: &Arc<Topic>,
         partition: i32,
         offset: Offset,
         metadata: &str,
-    ) -> Result<Position, PositionError> {
-        let position = Position {
+    ) -> Result<(), PositionError> {
+        check_name(consumer)?;
+        topic.partition(partition)?;
+        if offset < Offset::ZERO {
+            return Err(PositionError::NegativeOffset { offset });
+        }
+        let commit = Commit {
+            topic: Arc::clone(topic),
+            partition,
             offset,
             leader_epoch: None,
-            committed_ms: self.clock.wall_ms(),
             metadata: metadata.to_owned(),
+            retention_ms: None,
         };
-        self.store(consumer, topic, partition, position).await
-    }
-
-    /// As [`Positions::commit`], with every field given.
-    pub async fn store(
-        &self,
-        consumer: &str,
-        topic: &Topic,
-        partition: i32,
-        position: Position,
-    ) -> Result<Position, PositionError> {
-        let key = key(consumer, topic, partition)?;
-        if position.offset < Offset::ZERO {
-            return Err(PositionError::NegativeOffset {
-                offset: position.offset,
-            });
-        }
-        let (size_bytes, limit_bytes) = (position.metadata.len(), self.metadata_bytes_max);
-        if size_bytes > limit_bytes {
-            return Err(PositionError::MetadataTooLarge {
-                size_bytes,
-                limit_bytes,
-            });
-        }
-        let write = Write {
-            key,
-            value: Some(position.encode()),
-        };
-        self.commit_while_topic_exists(topic, write).await?;
-        Ok(position)
-    }
-
-    /// The check on the topic's record keeps a late commit from outliving a deletion.
-    async fn commit_while_topic_exists(
-        &self,
-        topic: &Topic,
-        write: Write,
-    ) -> Result<(), PositionError> {
-        let topic_key = keys::topic(topic.name());
-        let mut version = topic.version();
-        let mut attempts_left = ATTEMPTS_MAX;
-        loop {
-            let checks = [(topic_key.clone(), version)];
-            let outcome = self
-                .metadata
-                .commit(&checks, std::slice::from_ref(&write))
-                .await;
-            attempts_left -= 1;
-            match outcome {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict { .. }) if attempts_left > 0 => {
-                    version = self.version_of(topic, &topic_key).await?;
-                }
-                Err(error) => return Err(Trouble::from(error).into()),
-            }
-        }
-    }
-
-    /// The version that the topic's record has now.
-    async fn version_of(&self, topic: &Topic, key: &Key) -> Result<Version, PositionError> {
-        let stored = self.metadata.get(key).await.map_err(Trouble::from)?;
-        if let Some(stored) = stored
-            && TopicRecord::decode(&stored.value)?.id == topic.id()
-        {
-            return Ok(stored.version);
-        }
-        Err(PartitionError::Deleted {
-            topic: topic.name().clone(),
-        }
-        .into())
-    }
-
-    /// Removes all positions in a topic that is being deleted.
-    pub(crate) async fn forget_topic(&self, id: TopicId) -> Result<(), Trouble> {
-        let all = Key::space(Space::Offset);
-        let mut after = None;
-        loop {
-            let page = self.metadata.list(&all, after.as_ref(), PAGE).await?;
-            let of_topic = page
-                .iter()
-                .filter(|row| keys::topic_of_position(&row.key) == Some(id));
-            let removals: Vec<_> = of_topic
-                .map(|row| Write {
-                    key: row.key.clone(),
-                    value: None,
-                })
-                .collect();
-            if !removals.is_empty() {
-                self.metadata.commit(&[], &removals).await?;
-            }
-            if page.len() < PAGE {
-                return Ok(());
-            }
-            after = page.last().map(|row| row.key.clone());
-        }
+        let nobody = Membership::none();
+        let committed = self.groups.commit_offsets(consumer, &nobody, vec![commit]);
+        let outcomes = committed.await.map_err(|error| refusal(consumer, error))?;
+        outcomes.into_iter().collect()
     }
 }
 
-fn key(consumer: &str, topic: &Topic, partition: i32) -> Result<Key, PositionError> {
+fn check_name(consumer: &str) -> Result<(), PositionError> {
     let size_bytes = consumer.len();
     if size_bytes == 0 || size_bytes > CONSUMER_BYTES_MAX {
         let limit_bytes = CONSUMER_BYTES_MAX;
@@ -177,11 +83,37 @@ fn key(consumer: &str, topic: &Topic, partition: i32) -> Result<Key, PositionErr
             limit_bytes,
         });
     }
-    Ok(keys::position(
-        consumer,
-        topic.id(),
-        topic.partition(partition)?,
-    ))
+    Ok(())
+}
+
+/// A commit by nobody in particular is refused only where there are members.
+fn refusal(consumer: &str, error: GroupError) -> PositionError {
+    match error {
+        GroupError::Unreadable(error) => PositionError::Unreadable(error),
+        GroupError::NoSpace(failure) => PositionError::NoSpace(failure),
+        GroupError::Storage(failure) => PositionError::Storage(failure),
+        GroupError::InvalidName {
+            size_bytes,
+            limit_bytes,
+        } => PositionError::InvalidConsumer {
+            size_bytes,
+            limit_bytes,
+        },
+        GroupError::NotFound { .. }
+        | GroupError::NotEmpty { .. }
+        | GroupError::UnknownMember { .. }
+        | GroupError::FencedInstance { .. }
+        | GroupError::IllegalGeneration { .. }
+        | GroupError::RebalanceInProgress
+        | GroupError::InconsistentProtocol
+        | GroupError::MemberIdRequired
+        | GroupError::InvalidSessionTimeout { .. }
+        | GroupError::Full { .. }
+        | GroupError::TooLarge { .. }
+        | GroupError::Stopping => PositionError::HasMembers {
+            consumer: consumer.to_owned(),
+        },
+    }
 }
 
 #[cfg(test)]

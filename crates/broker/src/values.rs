@@ -18,11 +18,12 @@
 //!
 //! | Bytes | Field |
 //! |--:|---|
-//! | 2 | version = 1 |
+//! | 2 | version = 1, or 2 with the last field |
 //! | 8 | offset of the record to read next |
 //! | 4 | leader epoch of the record before it, −1 not known |
 //! | 8 | when it was committed, ms since the epoch |
 //! | 4 + n | metadata, its length (u32) in front |
+//! | 8 | version 2 only: until when it is kept, ms since the epoch |
 //!
 //! Configs of a broker: version (2), then the configs as a topic has them.
 //!
@@ -37,7 +38,9 @@ use storage::{TopicId, TopicName};
 
 use crate::error::UnreadableValue;
 
-const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 1;
+/// A position that says itself how long it is kept.
+const VERSION_WITH_EXPIRY: u16 = 2;
 
 /// What the metadata says of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct Position {
     pub leader_epoch: Option<i32>,
     /// When it was committed, in ms since the epoch.
     pub committed_ms: i64,
+    /// Until when it is kept, in ms since the epoch; `None`: as the broker is set.
+    pub expires_ms: Option<i64>,
     /// A text that the consumer keeps beside it.
     pub metadata: String,
 }
@@ -136,22 +141,31 @@ impl DeletionRecord {
 impl Position {
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
-        bytes.put_u16(VERSION);
+        // A build that knows no expiry reads all others.
+        let version = self.expires_ms.map_or(VERSION, |_| VERSION_WITH_EXPIRY);
+        bytes.put_u16(version);
         bytes.put_i64(self.offset.get());
         bytes.put_i32(self.leader_epoch.unwrap_or(-1));
         bytes.put_i64(self.committed_ms);
         put_long(&mut bytes, &self.metadata);
+        if let Some(ms) = self.expires_ms {
+            bytes.put_i64(ms);
+        }
         bytes.freeze()
     }
 
     pub(crate) fn decode(value: &Bytes) -> Result<Self, UnreadableValue> {
-        let mut reader = Reader::open("a position", value)?;
-        let position = Self {
+        let (mut reader, version) = Reader::open_up_to(VERSION_WITH_EXPIRY, "a position", value)?;
+        let mut position = Self {
             offset: Offset::new(i64::from_be_bytes(reader.array()?)),
             leader_epoch: Some(i32::from_be_bytes(reader.array()?)).filter(|epoch| *epoch >= 0),
             committed_ms: i64::from_be_bytes(reader.array()?),
+            expires_ms: None,
             metadata: reader.long_text()?,
         };
+        if version == VERSION_WITH_EXPIRY {
+            position.expires_ms = Some(i64::from_be_bytes(reader.array()?));
+        }
         reader.finish()?;
         Ok(position)
     }
@@ -210,7 +224,7 @@ fn put_configs(bytes: &mut BytesMut, configs: &BTreeMap<String, String>) {
     }
 }
 
-fn put_short(bytes: &mut BytesMut, text: &str) {
+pub(crate) fn put_short(bytes: &mut BytesMut, text: &str) {
     bytes.put_u16(u16::try_from(text.len()).expect("names are bounded where they enter"));
     bytes.put_slice(text.as_bytes());
 }
@@ -221,37 +235,48 @@ fn put_long(bytes: &mut BytesMut, text: &str) {
 }
 
 /// Reads fields one after the other; every lack is an error that names the value.
-struct Reader {
+pub(crate) struct Reader {
     what: &'static str,
     rest: Bytes,
 }
 
 impl Reader {
-    fn open(what: &'static str, value: &Bytes) -> Result<Self, UnreadableValue> {
+    pub(crate) fn open(what: &'static str, value: &Bytes) -> Result<Self, UnreadableValue> {
+        Self::open_up_to(VERSION, what, value).map(|(reader, _)| reader)
+    }
+
+    /// The reader behind the version, and the version.
+    fn open_up_to(
+        newest: u16,
+        what: &'static str,
+        value: &Bytes,
+    ) -> Result<(Self, u16), UnreadableValue> {
         let mut reader = Self {
             what,
             rest: value.clone(),
         };
         let version = u16::from_be_bytes(reader.array()?);
-        match version {
-            VERSION => Ok(reader),
-            0 => Err(reader.damaged("version 0 was never written".into())),
-            _ => Err(UnreadableValue::Newer {
+        if version == 0 {
+            return Err(reader.damaged("version 0 was never written".into()));
+        }
+        if version > newest {
+            return Err(UnreadableValue::Newer {
                 what,
                 version,
-                newest: VERSION,
-            }),
+                newest,
+            });
         }
+        Ok((reader, version))
     }
 
-    fn damaged(&self, reason: String) -> UnreadableValue {
+    pub(crate) fn damaged(&self, reason: String) -> UnreadableValue {
         UnreadableValue::Damaged {
             what: self.what,
             reason,
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], UnreadableValue> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], UnreadableValue> {
         let Some(field) = self.rest.first_chunk::<N>().copied() else {
             let left = self.rest.len();
             return Err(self.damaged(format!("{N} bytes were expected, {left} are left")));
@@ -269,12 +294,12 @@ impl Reader {
         String::from_utf8(bytes.into()).map_err(|error| self.damaged(error.to_string()))
     }
 
-    fn short_text(&mut self) -> Result<String, UnreadableValue> {
+    pub(crate) fn short_text(&mut self) -> Result<String, UnreadableValue> {
         let length = u16::from_be_bytes(self.array()?);
         self.text(length.into())
     }
 
-    fn long_text(&mut self) -> Result<String, UnreadableValue> {
+    pub(crate) fn long_text(&mut self) -> Result<String, UnreadableValue> {
         let length = u32::from_be_bytes(self.array()?);
         self.text(length as usize)
     }
@@ -289,7 +314,19 @@ impl Reader {
         Ok(configs)
     }
 
-    fn finish(self) -> Result<(), UnreadableValue> {
+    /// A copy: a part would keep the whole value alive.
+    pub(crate) fn long_bytes(&mut self) -> Result<Bytes, UnreadableValue> {
+        let length = u32::from_be_bytes(self.array()?) as usize;
+        let Some(bytes) = self.rest.get(..length) else {
+            let left = self.rest.len();
+            return Err(self.damaged(format!("{length} bytes were expected, {left} are left")));
+        };
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.rest.advance(length);
+        Ok(bytes)
+    }
+
+    pub(crate) fn finish(self) -> Result<(), UnreadableValue> {
         if self.rest.is_empty() {
             return Ok(());
         }

@@ -78,9 +78,9 @@ pub(crate) async fn commit(
         .positions()
         .commit(consumer, &topic, partition, offset, metadata)
         .await;
-    let stored = stored.map_err(|reason| error::position(&reason, &topic, partition))?;
+    stored.map_err(|reason| error::position(&reason, &topic, partition))?;
     Ok(CommitOffsetResponse {
-        offset: Some(stored.offset.get()),
+        offset: Some(offset.get()),
     })
 }
 
@@ -110,8 +110,8 @@ pub(crate) async fn seek(broker: &Broker, request: SeekRequest) -> Result<SeekRe
         .positions()
         .commit(&request.consumer, &topic, partition, offset, "")
         .await;
-    let stored = stored.map_err(|reason| error::position(&reason, &topic, partition))?;
+    stored.map_err(|reason| error::position(&reason, &topic, partition))?;
     Ok(SeekResponse {
-        offset: Some(stored.offset.get()),
+        offset: Some(offset.get()),
     })
 }

@@ -7,12 +7,14 @@ use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use kafka_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest,
-    DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
-    ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, UpdateFeaturesRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest,
 };
 use kafka_wire::{
     DecodeError, EncodeError, HeaderError, Message, Reader, Request, RequestHeader, Response,
@@ -21,10 +23,12 @@ use kafka_wire::{
 use storage::{BytesPermit, Chunk};
 
 use crate::{
-    Context, alter_configs, api_versions, create_partitions, create_topics, delete_topics,
-    describe_cluster, describe_configs, describe_log_dirs, describe_quorum,
-    describe_topic_partitions, fetch, init_producer_id, list_offsets, metadata,
-    offset_for_leader_epoch, produce, replicas, resources, update_features,
+    Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
+    delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
+    describe_quorum, describe_topic_partitions, fetch, find_coordinator, heartbeat,
+    init_producer_id, join_group, leave_group, list_groups, list_offsets, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, replicas, resources, sync_group,
+    update_features,
 };
 
 /// One API.
@@ -53,6 +57,15 @@ pub(crate) static TABLE: &[Entry] = &[
     entry::<FetchRequest>(fetch::handle),
     entry::<ListOffsetsRequest>(|call| ordinary(call, list_offsets::handle)),
     entry::<MetadataRequest>(|call| ordinary(call, metadata::handle)),
+    entry::<OffsetCommitRequest>(|call| ordinary(call, offset_commit::handle)),
+    entry::<OffsetFetchRequest>(|call| ordinary(call, offset_fetch::handle)),
+    entry::<FindCoordinatorRequest>(|call| ordinary(call, find_coordinator::handle)),
+    entry::<JoinGroupRequest>(|call| ordinary(call.parked(), join_group::handle)),
+    entry::<HeartbeatRequest>(|call| ordinary(call, heartbeat::handle)),
+    entry::<LeaveGroupRequest>(|call| ordinary(call, leave_group::handle)),
+    entry::<SyncGroupRequest>(|call| ordinary(call.parked(), sync_group::handle)),
+    entry::<DescribeGroupsRequest>(|call| ordinary(call, describe_groups::handle)),
+    entry::<ListGroupsRequest>(|call| ordinary(call, list_groups::handle)),
     entry::<ApiVersionsRequest>(|call| ordinary(call, api_versions::handle)),
     entry::<CreateTopicsRequest>(|call| ordinary(call, create_topics::handle)),
     entry::<DeleteTopicsRequest>(|call| ordinary(call, delete_topics::handle)),
@@ -62,10 +75,12 @@ pub(crate) static TABLE: &[Entry] = &[
     entry::<AlterConfigsRequest>(|call| ordinary(call, alter_configs::whole)),
     entry::<DescribeLogDirsRequest>(|call| ordinary(call, describe_log_dirs::handle)),
     entry::<CreatePartitionsRequest>(|call| ordinary(call, create_partitions::handle)),
+    entry::<DeleteGroupsRequest>(|call| ordinary(call, delete_groups::handle)),
     entry::<ElectLeadersRequest>(|call| ordinary(call, replicas::elect)),
     entry::<IncrementalAlterConfigsRequest>(|call| ordinary(call, alter_configs::incremental)),
     entry::<AlterPartitionReassignmentsRequest>(|call| ordinary(call, replicas::reassign)),
     entry::<ListPartitionReassignmentsRequest>(|call| ordinary(call, replicas::list_reassignments)),
+    entry::<OffsetDeleteRequest>(|call| ordinary(call, offset_delete::handle)),
     entry::<DescribeQuorumRequest>(|call| ordinary(call, describe_quorum::handle)),
     entry::<UpdateFeaturesRequest>(|call| ordinary(call, update_features::handle)),
     entry::<DescribeClusterRequest>(|call| ordinary(call, describe_cluster::handle)),
@@ -85,6 +100,17 @@ pub(crate) struct Call {
     pub(crate) body_at: usize,
     /// The share of the byte budget that the frame holds.
     pub(crate) permit: BytesPermit,
+}
+
+impl Call {
+    /// Gives the share of the budget back: a member may wait for minutes, and what it brought
+    /// counts against the limits of the groups.
+    fn parked(self) -> Self {
+        Self {
+            permit: BytesPermit::free(),
+            ..self
+        }
+    }
 }
 
 /// An answer that may take a while; `None`: the request gets no response.

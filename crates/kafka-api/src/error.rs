@@ -8,8 +8,8 @@
 
 use broker::{
     AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, EpochEndError,
-    FetchError, FindOffsetError, InitProducerIdError, LeaderEpochError, PartitionError,
-    ProduceError,
+    FetchError, FindOffsetError, GroupError, InitProducerIdError, LeaderEpochError, PartitionError,
+    PositionError, ProduceError,
 };
 use kafka_wire::{ErrorCode, WireString};
 use records::BatchError;
@@ -206,6 +206,43 @@ impl Coded for InitProducerIdError {
                 ErrorCode::KafkaStorageError
             }
             Self::Exhausted => ErrorCode::PolicyViolation,
+        }
+    }
+}
+
+impl Coded for GroupError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidName { .. } => ErrorCode::InvalidGroupId,
+            Self::NotFound { .. } => ErrorCode::GroupIdNotFound,
+            Self::NotEmpty { .. } => ErrorCode::NonEmptyGroup,
+            Self::UnknownMember { .. } => ErrorCode::UnknownMemberId,
+            Self::FencedInstance { .. } => ErrorCode::FencedInstanceId,
+            Self::IllegalGeneration { .. } => ErrorCode::IllegalGeneration,
+            Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            Self::InconsistentProtocol => ErrorCode::InconsistentGroupProtocol,
+            Self::MemberIdRequired => ErrorCode::MemberIdRequired,
+            Self::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
+            Self::Full { .. } | Self::TooLarge { .. } => ErrorCode::GroupMaxSizeReached,
+            // Clients look for the coordinator again, and try again.
+            Self::Stopping | Self::NoSpace(_) | Self::Storage(_) => {
+                ErrorCode::CoordinatorNotAvailable
+            }
+            Self::Unreadable(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl Coded for PositionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Partition(error) => error.code(),
+            Self::MetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
+            Self::InvalidConsumer { .. } => ErrorCode::InvalidGroupId,
+            Self::HasMembers { .. } => ErrorCode::UnknownMemberId,
+            Self::NegativeOffset { .. } => ErrorCode::InvalidCommitOffsetSize,
+            Self::NoSpace(_) | Self::Storage(_) => ErrorCode::CoordinatorNotAvailable,
+            Self::Unreadable(_) => ErrorCode::KafkaStorageError,
         }
     }
 }

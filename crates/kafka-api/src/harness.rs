@@ -63,6 +63,8 @@ impl Harness {
             config,
         };
         let broker = Broker::open(parts).await.expect("the broker opens");
+        let keeper = Arc::clone(&broker);
+        tokio::spawn(async move { keeper.groups().run().await });
         Self {
             memory,
             metadata,

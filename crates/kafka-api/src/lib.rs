@@ -12,9 +12,11 @@ mod api_versions;
 mod connection;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_quorum;
 mod describe_topic_partitions;
@@ -22,16 +24,25 @@ mod dispatch;
 mod error;
 mod fetch;
 mod fetch_session;
+mod find_coordinator;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod replicas;
 mod resources;
 mod send;
+mod sync_group;
 mod update_features;
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ struct Threads {
     shards: Shards,
     acceptors: Tasks,
     http: tokio::task::JoinHandle<()>,
+    groups: GroupKeeper,
 }
 
 /// Starts everything; when this returns, the broker answers.
@@ -97,7 +98,7 @@ pub fn start(
         tracing::error!(%failure, "storage failed; the broker stops, nothing more is acknowledged");
         fail.send_replace(Some(failure.clone()));
     });
-    let disk = storage_disk::open(vfs, Arc::clone(&clock), options.disk, fatal)?;
+    let disk = storage_disk::open(vfs, Arc::clone(&clock), options.disk, Arc::clone(&fatal))?;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
@@ -111,6 +112,7 @@ pub fn start(
         config: options.broker,
     };
     let broker = control.block_on(Broker::open(parts))?;
+    let groups = start_groups(&control, &broker, fatal);
     let kafka = KafkaApi::new(Arc::clone(&broker), options.advertise);
     let (stop, stopped) = watch::channel(false);
     let ready = Arc::new(AtomicBool::new(false));
@@ -122,7 +124,7 @@ pub fn start(
         broker: &broker,
         stopped,
     };
-    let threads = start_threads(control, serving, limits)?;
+    let threads = start_threads(control, serving, limits, groups)?;
     ready.store(true, Ordering::Release);
     Ok(Running {
         addresses,
@@ -147,6 +149,7 @@ fn start_threads(
     control: Runtime,
     serving: Serving<'_>,
     (shards, connections_max): (usize, u64),
+    groups: GroupKeeper,
 ) -> Result<Threads, StartError> {
     let Serving {
         sockets,
@@ -187,7 +190,46 @@ fn start_threads(
         shards,
         acceptors,
         http,
+        groups,
     })
+}
+
+/// The task that keeps the deadlines of consumer groups and stores their state.
+#[derive(Debug)]
+struct GroupKeeper {
+    broker: Arc<Broker>,
+    tasks: Tasks,
+}
+
+fn start_groups(
+    control: &Runtime,
+    broker: &Arc<Broker>,
+    fatal: storage_disk::Fatal,
+) -> GroupKeeper {
+    let tasks = Tasks::new(Arc::clone(broker));
+    let keeper = Arc::clone(broker);
+    let _entered = control.enter();
+    tasks.spawn("groups", async move {
+        let _guard = KeeperGuard(fatal);
+        keeper.groups().run().await;
+    });
+    GroupKeeper {
+        broker: Arc::clone(broker),
+        tasks,
+    }
+}
+
+/// Without its keeper no group would ever balance again: a panic of it ends the process.
+struct KeeperGuard(storage_disk::Fatal);
+
+impl Drop for KeeperGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)(&StorageFailure::new(
+                "the task that keeps consumer groups panicked",
+            ));
+        }
+    }
 }
 
 async fn accept_all(listener: TcpListener, shards: Handover, mut stopped: watch::Receiver<bool>) {
@@ -238,6 +280,7 @@ impl Running {
         });
         self.ready.store(false, Ordering::Release);
         self.stop.send_replace(true);
+        self.broker.groups().refuse_waiting();
         let stopped = self.threads.join();
         if !stopped {
             tracing::warn!("requests in flight did not end in time; their connections were closed");
@@ -258,6 +301,7 @@ impl Threads {
             shards,
             acceptors,
             http,
+            groups,
         } = self;
         let (done, joined) = tokio::sync::oneshot::channel();
         // The shards' threads are joined beside the clock: one that hangs must not hang the stop.
@@ -270,6 +314,8 @@ impl Threads {
                 acceptors.ended().await;
                 let _ = joined.await;
                 let _ = http.await;
+                groups.broker.groups().stop();
+                groups.tasks.ended().await;
             };
             tokio::time::timeout(STOP_GRACE, all).await.is_ok()
         });

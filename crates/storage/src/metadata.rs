@@ -25,6 +25,8 @@ pub enum Space {
     ProducerIds = 4,
     /// A committed position: group, topic id, partition.
     Offset = 5,
+    /// A consumer group, by name.
+    Group = 6,
 }
 
 /// A key; ordered by its bytes.

@@ -297,6 +297,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.initial.task.delay.ms=600000
 log.segment.bytes=134217728
 ",
         data.display()

@@ -16,7 +16,6 @@ const LIST: Typed = (ConfigKind::List, Rule::Any);
 const INT_MAX: i64 = 2_147_483_647;
 
 const RETENTION: &str = "deleting old records is not built yet";
-const GROUPS: &str = "consumer groups are not built yet";
 
 const fn int(least: i64) -> Typed {
     (ConfigKind::Int, Rule::Range(least, INT_MAX))
@@ -125,8 +124,25 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         int(0),
         "0",
         "How long a new group waits for more members before its first assignment.",
-    )
-    .pinned(GROUPS),
+    ),
+    key(
+        "group.max.session.timeout.ms",
+        int(1),
+        "1800000",
+        "The longest session timeout that a member of a group may ask for.",
+    ),
+    key(
+        "group.max.size",
+        int(1),
+        "2147483647",
+        "The most members of one group.",
+    ),
+    key(
+        "group.min.session.timeout.ms",
+        int(1),
+        "6000",
+        "The shortest session timeout that a member of a group may ask for.",
+    ),
     key(
         "listeners",
         LIST,
@@ -351,12 +367,17 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "The longest text beside a committed position.",
     ),
     key(
+        "offsets.retention.check.interval.ms",
+        long(1),
+        "600000",
+        "How often committed offsets that are too old are looked for.",
+    ),
+    key(
         "offsets.retention.minutes",
         int(1),
-        "2147483647",
-        "How long an unused position is kept; here for ever.",
-    )
-    .pinned("expiry of positions is not built yet"),
+        "10080",
+        "How long the offsets of a group without members are kept.",
+    ),
     key(
         "producer.id.expiration.ms",
         int(1),

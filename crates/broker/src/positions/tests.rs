@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use records::Offset;
-use storage::{CommitError, Space};
+use storage::{CommitError, Metadata, Space, Write};
 
 use super::*;
+use crate::error::PartitionError;
 use crate::harness::{Harness, NOW_MS, create, failure, topic_name};
+use crate::keys;
+use crate::open::PAGE;
 
 #[tokio::test]
 async fn a_position_survives_a_restart() {
@@ -42,6 +45,7 @@ async fn a_position_survives_a_restart() {
         offset: Offset::new(42),
         leader_epoch: None,
         committed_ms: NOW_MS + 9,
+        expires_ms: None,
         metadata: "é".to_owned(),
     };
     assert_eq!(kept, Some(expected));
@@ -189,17 +193,12 @@ async fn a_commit_that_comes_after_the_deletion_leaves_nothing() {
     let harness = Harness::new();
     let broker = harness.broker().await;
     let topic = create(&broker, "orders", 1).await;
-    let key = keys::position("late", topic.id(), 0);
     broker.delete_topic(&topic).await.expect("deleted");
     create(&broker, "orders", 1).await;
-    // The commit had passed all checks in memory when the topic went.
-    let write = Write {
-        key,
-        value: Some(storage_value()),
-    };
+    // The caller held the topic when it went.
     let refused = broker
         .positions()
-        .commit_while_topic_exists(&topic, write)
+        .commit("late", &topic, 0, Offset::ZERO, "")
         .await;
     let deleted = PartitionError::Deleted {
         topic: topic_name("orders"),

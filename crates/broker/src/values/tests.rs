@@ -38,6 +38,7 @@ fn position() -> Position {
         offset: Offset::new(42),
         leader_epoch: Some(7),
         committed_ms: 1_800_000_000_000,
+        expires_ms: None,
         metadata: "né!".to_owned(),
     }
 }
@@ -60,6 +61,14 @@ fn bytes_are_those_on_disk() {
     let bytes = golden(include_str!("../../tests/golden/position-v1.hex"));
     assert_eq!(position().encode(), bytes);
     assert_eq!(Position::decode(&bytes), Ok(position()));
+
+    let bytes = golden(include_str!("../../tests/golden/position-v2.hex"));
+    let expiring = Position {
+        expires_ms: Some(1_800_000_060_000),
+        ..position()
+    };
+    assert_eq!(expiring.encode(), bytes);
+    assert_eq!(Position::decode(&bytes), Ok(expiring));
 
     let bytes = golden(include_str!("../../tests/golden/producer-ids-v1.hex"));
     assert_eq!(encode_next_producer_id(3000), bytes);
@@ -112,15 +121,15 @@ fn decode_all(bytes: &Bytes) -> [Result<(), UnreadableValue>; 5] {
 
 #[test]
 fn a_newer_version_is_named_not_guessed() {
-    let bytes = Bytes::from_static(&[0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let bytes = Bytes::from_static(&[0, 3, 0, 0, 0, 0, 0, 0, 0, 0]);
     for outcome in decode_all(&bytes) {
         let error = outcome.expect_err("a newer version");
         assert!(
             matches!(
                 error,
                 UnreadableValue::Newer {
-                    version: 2,
-                    newest: 1,
+                    version: 3,
+                    newest: 1 | 2,
                     ..
                 }
             ),

@@ -293,6 +293,12 @@ pub(crate) fn position(error: &PositionError, topic: &Topic, partition: i32) -> 
                 .fact("limit_bytes", limit_bytes)
         }
         PositionError::Partition(error) => of_partition(error, topic, partition),
+        PositionError::HasMembers { consumer } => Refusal::new(
+            Code::FailedPrecondition,
+            "GROUP_HAS_MEMBERS",
+            error.to_string(),
+        )
+        .fact("consumer", consumer),
         PositionError::NegativeOffset { offset } => {
             Refusal::invalid("offset", "INVALID_OFFSET", error.to_string()).fact("offset", offset)
         }

@@ -433,6 +433,13 @@ async fn positions() {
             Code::NotFound,
             "UNKNOWN_TOPIC",
         ),
+        (
+            PositionError::HasMembers {
+                consumer: "billing".to_owned(),
+            },
+            Code::FailedPrecondition,
+            "GROUP_HAS_MEMBERS",
+        ),
         (negative, Code::InvalidArgument, "INVALID_OFFSET"),
         (metadata, Code::InvalidArgument, "OFFSET_METADATA_TOO_LARGE"),
         (

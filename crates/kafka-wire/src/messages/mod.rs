@@ -12,7 +12,23 @@ pub mod list_offsets;
 #[rustfmt::skip]
 pub mod metadata;
 #[rustfmt::skip]
+pub mod offset_commit;
+#[rustfmt::skip]
+pub mod offset_fetch;
+#[rustfmt::skip]
 pub mod find_coordinator;
+#[rustfmt::skip]
+pub mod join_group;
+#[rustfmt::skip]
+pub mod heartbeat;
+#[rustfmt::skip]
+pub mod leave_group;
+#[rustfmt::skip]
+pub mod sync_group;
+#[rustfmt::skip]
+pub mod describe_groups;
+#[rustfmt::skip]
+pub mod list_groups;
 #[rustfmt::skip]
 pub mod api_versions;
 #[rustfmt::skip]
@@ -34,6 +50,8 @@ pub mod describe_log_dirs;
 #[rustfmt::skip]
 pub mod create_partitions;
 #[rustfmt::skip]
+pub mod delete_groups;
+#[rustfmt::skip]
 pub mod elect_leaders;
 #[rustfmt::skip]
 pub mod incremental_alter_configs;
@@ -41,6 +59,8 @@ pub mod incremental_alter_configs;
 pub mod alter_partition_reassignments;
 #[rustfmt::skip]
 pub mod list_partition_reassignments;
+#[rustfmt::skip]
+pub mod offset_delete;
 #[rustfmt::skip]
 pub mod describe_quorum;
 #[rustfmt::skip]
@@ -62,10 +82,12 @@ pub use alter_partition_reassignments::{
 pub use api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 pub use create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+pub use delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 pub use delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 pub use delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 pub use describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 pub use describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+pub use describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 pub use describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 pub use describe_producers::{DescribeProducersRequest, DescribeProducersResponse};
 pub use describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
@@ -75,18 +97,26 @@ pub use describe_topic_partitions::{
 pub use elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 pub use fetch::{FetchRequest, FetchResponse};
 pub use find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+pub use heartbeat::{HeartbeatRequest, HeartbeatResponse};
 pub use incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 pub use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+pub use join_group::{JoinGroupRequest, JoinGroupResponse};
+pub use leave_group::{LeaveGroupRequest, LeaveGroupResponse};
 pub use list_config_resources::{ListConfigResourcesRequest, ListConfigResourcesResponse};
+pub use list_groups::{ListGroupsRequest, ListGroupsResponse};
 pub use list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
 pub use list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
 };
 pub use metadata::{MetadataRequest, MetadataResponse};
+pub use offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+pub use offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+pub use offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
 pub use offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 pub use produce::{ProduceRequest, ProduceResponse};
+pub use sync_group::{SyncGroupRequest, SyncGroupResponse};
 pub use update_features::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 /// Every API that this crate can read and write, by key.
@@ -124,10 +154,74 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 9,
     },
     Api {
+        key: 8,
+        name: "OffsetCommit",
+        version_min: 2,
+        version_max: 10,
+        request_flexible_from: 8,
+        response_flexible_from: 8,
+    },
+    Api {
+        key: 9,
+        name: "OffsetFetch",
+        version_min: 1,
+        version_max: 10,
+        request_flexible_from: 6,
+        response_flexible_from: 6,
+    },
+    Api {
         key: 10,
         name: "FindCoordinator",
         version_min: 0,
         version_max: 6,
+        request_flexible_from: 3,
+        response_flexible_from: 3,
+    },
+    Api {
+        key: 11,
+        name: "JoinGroup",
+        version_min: 0,
+        version_max: 9,
+        request_flexible_from: 6,
+        response_flexible_from: 6,
+    },
+    Api {
+        key: 12,
+        name: "Heartbeat",
+        version_min: 0,
+        version_max: 4,
+        request_flexible_from: 4,
+        response_flexible_from: 4,
+    },
+    Api {
+        key: 13,
+        name: "LeaveGroup",
+        version_min: 0,
+        version_max: 5,
+        request_flexible_from: 4,
+        response_flexible_from: 4,
+    },
+    Api {
+        key: 14,
+        name: "SyncGroup",
+        version_min: 0,
+        version_max: 5,
+        request_flexible_from: 4,
+        response_flexible_from: 4,
+    },
+    Api {
+        key: 15,
+        name: "DescribeGroups",
+        version_min: 0,
+        version_max: 6,
+        request_flexible_from: 5,
+        response_flexible_from: 5,
+    },
+    Api {
+        key: 16,
+        name: "ListGroups",
+        version_min: 0,
+        version_max: 5,
         request_flexible_from: 3,
         response_flexible_from: 3,
     },
@@ -212,6 +306,14 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 2,
     },
     Api {
+        key: 42,
+        name: "DeleteGroups",
+        version_min: 0,
+        version_max: 3,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
         key: 43,
         name: "ElectLeaders",
         version_min: 0,
@@ -242,6 +344,14 @@ pub const APIS: &[Api] = &[
         version_max: 0,
         request_flexible_from: 0,
         response_flexible_from: 0,
+    },
+    Api {
+        key: 47,
+        name: "OffsetDelete",
+        version_min: 0,
+        version_max: 0,
+        request_flexible_from: i16::MAX,
+        response_flexible_from: i16::MAX,
     },
     Api {
         key: 55,
@@ -301,7 +411,15 @@ macro_rules! for_each_api {
 (Fetch, $crate::messages::FetchRequest, $crate::messages::FetchResponse)
 (ListOffsets, $crate::messages::ListOffsetsRequest, $crate::messages::ListOffsetsResponse)
 (Metadata, $crate::messages::MetadataRequest, $crate::messages::MetadataResponse)
+(OffsetCommit, $crate::messages::OffsetCommitRequest, $crate::messages::OffsetCommitResponse)
+(OffsetFetch, $crate::messages::OffsetFetchRequest, $crate::messages::OffsetFetchResponse)
 (FindCoordinator, $crate::messages::FindCoordinatorRequest, $crate::messages::FindCoordinatorResponse)
+(JoinGroup, $crate::messages::JoinGroupRequest, $crate::messages::JoinGroupResponse)
+(Heartbeat, $crate::messages::HeartbeatRequest, $crate::messages::HeartbeatResponse)
+(LeaveGroup, $crate::messages::LeaveGroupRequest, $crate::messages::LeaveGroupResponse)
+(SyncGroup, $crate::messages::SyncGroupRequest, $crate::messages::SyncGroupResponse)
+(DescribeGroups, $crate::messages::DescribeGroupsRequest, $crate::messages::DescribeGroupsResponse)
+(ListGroups, $crate::messages::ListGroupsRequest, $crate::messages::ListGroupsResponse)
 (ApiVersions, $crate::messages::ApiVersionsRequest, $crate::messages::ApiVersionsResponse)
 (CreateTopics, $crate::messages::CreateTopicsRequest, $crate::messages::CreateTopicsResponse)
 (DeleteTopics, $crate::messages::DeleteTopicsRequest, $crate::messages::DeleteTopicsResponse)
@@ -312,10 +430,12 @@ macro_rules! for_each_api {
 (AlterConfigs, $crate::messages::AlterConfigsRequest, $crate::messages::AlterConfigsResponse)
 (DescribeLogDirs, $crate::messages::DescribeLogDirsRequest, $crate::messages::DescribeLogDirsResponse)
 (CreatePartitions, $crate::messages::CreatePartitionsRequest, $crate::messages::CreatePartitionsResponse)
+(DeleteGroups, $crate::messages::DeleteGroupsRequest, $crate::messages::DeleteGroupsResponse)
 (ElectLeaders, $crate::messages::ElectLeadersRequest, $crate::messages::ElectLeadersResponse)
 (IncrementalAlterConfigs, $crate::messages::IncrementalAlterConfigsRequest, $crate::messages::IncrementalAlterConfigsResponse)
 (AlterPartitionReassignments, $crate::messages::AlterPartitionReassignmentsRequest, $crate::messages::AlterPartitionReassignmentsResponse)
 (ListPartitionReassignments, $crate::messages::ListPartitionReassignmentsRequest, $crate::messages::ListPartitionReassignmentsResponse)
+(OffsetDelete, $crate::messages::OffsetDeleteRequest, $crate::messages::OffsetDeleteResponse)
 (DescribeQuorum, $crate::messages::DescribeQuorumRequest, $crate::messages::DescribeQuorumResponse)
 (UpdateFeatures, $crate::messages::UpdateFeaturesRequest, $crate::messages::UpdateFeaturesResponse)
 (DescribeCluster, $crate::messages::DescribeClusterRequest, $crate::messages::DescribeClusterResponse)

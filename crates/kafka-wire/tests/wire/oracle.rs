@@ -47,7 +47,15 @@ fn oracles() -> Vec<Oracle> {
         FetchRequest FetchResponse
         ListOffsetsRequest ListOffsetsResponse
         MetadataRequest MetadataResponse
+        OffsetCommitRequest OffsetCommitResponse
+        OffsetFetchRequest OffsetFetchResponse
         FindCoordinatorRequest FindCoordinatorResponse
+        JoinGroupRequest JoinGroupResponse
+        HeartbeatRequest HeartbeatResponse
+        LeaveGroupRequest LeaveGroupResponse
+        SyncGroupRequest SyncGroupResponse
+        DescribeGroupsRequest DescribeGroupsResponse
+        ListGroupsRequest ListGroupsResponse
         ApiVersionsRequest ApiVersionsResponse
         CreateTopicsRequest CreateTopicsResponse
         DeleteTopicsRequest DeleteTopicsResponse
@@ -58,10 +66,12 @@ fn oracles() -> Vec<Oracle> {
         AlterConfigsRequest AlterConfigsResponse
         DescribeLogDirsRequest DescribeLogDirsResponse
         CreatePartitionsRequest CreatePartitionsResponse
+        DeleteGroupsRequest DeleteGroupsResponse
         ElectLeadersRequest ElectLeadersResponse
         IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
         AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse
         ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse
+        OffsetDeleteRequest OffsetDeleteResponse
         DescribeQuorumRequest DescribeQuorumResponse
         UpdateFeaturesRequest UpdateFeaturesResponse
         DescribeClusterRequest DescribeClusterResponse
@@ -112,10 +122,14 @@ fn kafka_protocol_reads_and_writes_the_same_bytes() {
     let newer = [
         ("ListOffsetsRequest", 11),
         ("ListOffsetsResponse", 11),
+        ("OffsetCommitRequest", 10),
+        ("OffsetFetchRequest", 10),
         ("ApiVersionsRequest", 5),
         ("ApiVersionsResponse", 5),
         ("DescribeLogDirsRequest", 5),
         ("DescribeLogDirsResponse", 5),
+        ("DeleteGroupsRequest", 3),
+        ("DeleteGroupsResponse", 3),
     ];
     let newer = newer.map(|(name, version)| (name.to_owned(), version));
     assert_eq!(beyond, newer, "versions the oracle does not know");

@@ -1,0 +1,497 @@
+//! The coordinator of all consumer groups: classic protocol, committed offsets.
+//!
+//! Guarantees: an answer that shows a generation, an assignment or a new member id leaves after
+//! the group's record is durable, so that no restart takes it back; one task ([`Groups::run`])
+//! stores records, in the order in which the groups changed, and keeps all deadlines. What a group
+//! may do is decided in `group` and its moves, which know neither time nor store. Must not know:
+//! any wire format, sockets.
+
+mod error;
+mod expiry;
+mod group;
+mod join;
+mod keeper;
+mod member;
+mod offsets;
+mod rebalance;
+mod record;
+mod subscription;
+mod sync;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use clock::{Clock, Rng};
+use parking_lot::Mutex;
+use storage::{Key, Metadata, Space};
+use tokio::sync::{Notify, oneshot};
+
+use crate::Parts;
+use crate::config::BrokerConfig;
+use crate::error::{OpenBrokerError, Trouble};
+use crate::keys::{self, CONSUMER_BYTES_MAX};
+use crate::open::PAGE;
+use crate::topics::Topics;
+
+pub use error::GroupError;
+pub use group::{GroupConfig, GroupState};
+pub use member::{
+    JoinAnswer, JoinGroup, Joined, JoinedMember, Leaving, Membership, SyncGroup, Synced,
+};
+pub use offsets::{Commit, CommittedOffset};
+
+use group::{Effects, Group, Now};
+use join::Joining;
+use keeper::Job;
+use member::{MemberId, Reply};
+
+/// What a member id says of the client, at most.
+const CLIENT_BYTES_IN_ID: usize = 255;
+/// The most bytes of metadata and assignments of all groups together.
+const ALL_GROUPS_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// All groups. See the head of the module.
+#[derive(Debug)]
+pub struct Groups {
+    metadata: Arc<dyn Metadata>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    config: Arc<BrokerConfig>,
+    /// For the names of topics that have offsets.
+    topics: Arc<ArcSwap<Topics>>,
+    table: Mutex<Table>,
+    /// Wakes the task that stores and keeps time.
+    work: Notify,
+    stopping: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashMap<Arc<str>, Slot>,
+    /// At least the earliest deadline of each group; others may be outdated.
+    timers: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
+    queue: VecDeque<Job>,
+    /// What the members of all groups brought.
+    bytes: usize,
+    /// Nobody may wait any more.
+    closing: bool,
+}
+
+/// A group, and what is to be done for it.
+#[derive(Debug)]
+struct Slot {
+    group: Group,
+    /// The entry among the timers that counts.
+    timer_at: Option<Duration>,
+    /// The record to store, while it waits in the queue.
+    record: Option<Bytes>,
+    storing: bool,
+    /// Answers that wait for the record.
+    held: Vec<Reply>,
+    /// What is counted of the group among all.
+    bytes: usize,
+}
+
+impl Table {
+    /// Whether members may bring this much more, and wait.
+    fn admits(&self, more_bytes: usize) -> Result<(), GroupError> {
+        let limit_bytes = ALL_GROUPS_BYTES_MAX;
+        if self.closing {
+            return Err(GroupError::Stopping);
+        }
+        if self.bytes.saturating_add(more_bytes) > limit_bytes {
+            return Err(GroupError::TooLarge { limit_bytes });
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn new(group: Group) -> Self {
+        Self {
+            group,
+            timer_at: None,
+            record: None,
+            storing: false,
+            held: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+/// One row of a listing of groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupListing {
+    /// Its name.
+    pub group: String,
+    /// The kind of group; empty where there are only committed offsets.
+    pub protocol_type: String,
+    /// Where it stands.
+    pub state: GroupState,
+}
+
+/// All there is to say of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupDescription {
+    /// Where it stands.
+    pub state: GroupState,
+    /// The kind of group; empty where there are only committed offsets.
+    pub protocol_type: String,
+    /// The protocol of the generation, while the group is stable.
+    pub protocol: String,
+    /// Its members.
+    pub members: Vec<MemberDescription>,
+}
+
+/// A member, as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberDescription {
+    /// Its id.
+    pub member_id: String,
+    /// The name of a static member.
+    pub instance_id: Option<String>,
+    /// What the client calls itself.
+    pub client_id: String,
+    /// Where it is.
+    pub client_host: String,
+    /// What it said with the protocol, while the group is stable.
+    pub metadata: Bytes,
+    /// What it got, while the group is stable.
+    pub assignment: Bytes,
+}
+
+impl Groups {
+    /// Reads the groups and the names that have offsets. Sessions begin anew.
+    pub(crate) async fn load(
+        parts: &Parts,
+        config: &Arc<BrokerConfig>,
+        topics: &Arc<ArcSwap<Topics>>,
+    ) -> Result<Self, OpenBrokerError> {
+        let groups = Self {
+            metadata: Arc::clone(&parts.metadata),
+            clock: Arc::clone(&parts.clock),
+            rng: Arc::clone(&parts.rng),
+            config: Arc::clone(config),
+            topics: Arc::clone(topics),
+            table: Mutex::default(),
+            work: Notify::new(),
+            stopping: AtomicBool::new(false),
+        };
+        groups.load_space(Space::Group).await?;
+        groups.load_space(Space::Offset).await?;
+        Ok(groups)
+    }
+
+    async fn load_space(&self, space: Space) -> Result<(), OpenBrokerError> {
+        let all = Key::space(space);
+        let mut after = None;
+        loop {
+            let listed = self.metadata.list(&all, after.as_ref(), PAGE).await;
+            let page = listed.map_err(Trouble::from)?;
+            {
+                let mut table = self.table.lock();
+                let now = self.now();
+                for row in &page {
+                    let name: Arc<str> = keys::group_of(&row.key)?.into();
+                    if space == Space::Group {
+                        let group = Group::decode(&row.value, now)?;
+                        table.slots.insert(Arc::clone(&name), Slot::new(group));
+                    } else {
+                        let simple = || Slot::new(Group::new(now));
+                        table.slots.entry(Arc::clone(&name)).or_insert_with(simple);
+                    }
+                    let nothing = self.settle(&mut table, &name, Effects::default());
+                    assert!(nothing.is_empty(), "nobody waits yet");
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+            after = page.last().map(|row| row.key.clone());
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: self.clock.monotonic(),
+            wall_ms: self.clock.wall_ms(),
+        }
+    }
+
+    fn limits(&self) -> &GroupConfig {
+        &self.config.groups
+    }
+
+    /// A member joins; resolves when its generation has begun, or with why not.
+    pub async fn join(&self, group: &str, request: JoinGroup) -> JoinAnswer {
+        let own_id = request.member_id.clone();
+        if let Err(error) = self.check_join(group, &request) {
+            return JoinAnswer::refused(&own_id, error);
+        }
+        let unknown = |member: &str| GroupError::UnknownMember {
+            member: member.to_owned(),
+        };
+        let fresh_id = self.fresh_id(&request);
+        let (waiter, answer) = oneshot::channel();
+        let joined = {
+            let mut table = self.table.lock();
+            if let Err(error) = table.admits(request.bytes()) {
+                return JoinAnswer::refused(&own_id, error);
+            }
+            let now = self.now();
+            let name: Arc<str> = group.into();
+            if own_id.is_empty() {
+                let new = || Slot::new(Group::new(now));
+                table.slots.entry(Arc::clone(&name)).or_insert_with(new);
+            }
+            table
+                .slots
+                .get_mut(&name)
+                .map(|slot| {
+                    let joining = Joining {
+                        config: self.limits(),
+                        now,
+                        fresh_id,
+                        waiter,
+                    };
+                    slot.group.join(request, joining)
+                })
+                .map(|effects| self.settle(&mut table, &name, effects))
+        };
+        let Some(replies) = joined else {
+            return JoinAnswer::refused(&own_id, unknown(&own_id));
+        };
+        replies.into_iter().for_each(Reply::send);
+        let gone = |_| JoinAnswer::refused(&own_id, unknown(&own_id));
+        answer.await.unwrap_or_else(gone)
+    }
+
+    fn check_join(&self, group: &str, request: &JoinGroup) -> Result<(), GroupError> {
+        check_name(group)?;
+        let GroupConfig {
+            session_min_ms: min_ms,
+            session_max_ms: max_ms,
+            ..
+        } = *self.limits();
+        let asked_ms = request.session_timeout_ms;
+        if (min_ms..=max_ms).contains(&asked_ms) {
+            return Ok(());
+        }
+        Err(GroupError::InvalidSessionTimeout {
+            asked_ms,
+            min_ms,
+            max_ms,
+        })
+    }
+
+    /// The client's name, or the instance's, and a UUID.
+    fn fresh_id(&self, request: &JoinGroup) -> MemberId {
+        let name = request.instance_id.as_ref().unwrap_or(&request.client_id);
+        let end = name.floor_char_boundary(CLIENT_BYTES_IN_ID);
+        let (name, _) = name.split_at(end);
+        let mut id = format!("{name}-");
+        for (index, byte) in self.rng.uuid_v4().into_iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                id.push('-');
+            }
+            write!(id, "{byte:02x}").expect("a text takes all");
+        }
+        id.into()
+    }
+
+    /// A member asks for its assignment; resolves when the leader has given it.
+    pub async fn sync(&self, group: &str, request: SyncGroup) -> Result<Synced, GroupError> {
+        check_name(group)?;
+        let member = request.member.member_id.clone();
+        self.table.lock().admits(request.bytes())?;
+        let (waiter, answer) = oneshot::channel();
+        let replies = self.with_group(group, |group, now| {
+            let effects = group.sync(request, waiter, self.limits(), now);
+            ((), effects)
+        });
+        if replies.is_none() {
+            return Err(GroupError::UnknownMember { member });
+        }
+        let gone = |_| Err(GroupError::UnknownMember { member });
+        answer.await.unwrap_or_else(gone)
+    }
+
+    /// A sign of life.
+    pub fn heartbeat(&self, group: &str, from: &Membership) -> Result<(), GroupError> {
+        check_name(group)?;
+        let mut table = self.table.lock();
+        let now = self.now();
+        let slot = table.slots.get_mut(group);
+        // Deadlines only move away, so the timers stay as they are.
+        slot.map_or_else(
+            || Err(unknown_member(from)),
+            |slot| slot.group.heartbeat(from, now),
+        )
+    }
+
+    /// Members leave, or are made to.
+    pub fn leave(
+        &self,
+        group: &str,
+        leaving: &[Leaving],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        check_name(group)?;
+        let left = self.with_group(group, |group, now| group.leave(leaving, self.limits(), now));
+        left.ok_or_else(|| GroupError::UnknownMember {
+            member: String::new(),
+        })
+    }
+
+    /// All groups, sorted by name.
+    pub fn list(&self) -> Vec<GroupListing> {
+        let table = self.table.lock();
+        let row = |(name, slot): (&Arc<str>, &Slot)| GroupListing {
+            group: name.to_string(),
+            protocol_type: slot.group.protocol_type().to_owned(),
+            state: slot.group.state(),
+        };
+        let mut rows: Vec<_> = table.slots.iter().map(row).collect();
+        drop(table);
+        rows.sort_by(|one, other| one.group.cmp(&other.group));
+        rows
+    }
+
+    /// One group; `None` if there is none of the name.
+    pub fn describe(&self, group: &str) -> Option<GroupDescription> {
+        let table = self.table.lock();
+        table.slots.get(group).map(|slot| slot.group.describe())
+    }
+
+    /// Removes an empty group with its offsets, durably.
+    pub async fn delete(&self, group: &str) -> Result<(), GroupError> {
+        let deleted = {
+            let mut table = self.table.lock();
+            let name = || group.to_owned();
+            match table.slots.get(group) {
+                None => return Err(GroupError::NotFound { group: name() }),
+                Some(slot) if !slot.group.is_empty() => {
+                    return Err(GroupError::NotEmpty { group: name() });
+                }
+                Some(_) => {}
+            }
+            let (sender, receiver) = oneshot::channel();
+            self.take_out(&mut table, group, Some(sender));
+            receiver
+        };
+        deleted.await.unwrap_or(Ok(()))
+    }
+
+    /// Does something with a group and sends what comes of it.
+    fn with_group<T>(
+        &self,
+        group: &str,
+        act: impl FnOnce(&mut Group, Now) -> (T, Effects),
+    ) -> Option<T> {
+        let (outcome, replies) = {
+            let mut table = self.table.lock();
+            let now = self.now();
+            let (name, _) = table.slots.get_key_value(group)?;
+            let name = Arc::clone(name);
+            let slot = table.slots.get_mut(&name)?;
+            let (outcome, effects) = act(&mut slot.group, now);
+            (outcome, self.settle(&mut table, &name, effects))
+        };
+        replies.into_iter().for_each(Reply::send);
+        Some(outcome)
+    }
+
+    /// Notes the next deadline and what is to be stored. Returns the answers that can leave.
+    fn settle(&self, table: &mut Table, name: &Arc<str>, effects: Effects) -> Vec<Reply> {
+        let Some(slot) = table.slots.get_mut(name) else {
+            return effects.replies;
+        };
+        table.bytes = table.bytes - slot.bytes + slot.group.bytes();
+        slot.bytes = slot.group.bytes();
+        let mut wakes = false;
+        if let Some(at) = slot.group.next_deadline()
+            && slot.timer_at.is_none_or(|known| at < known)
+        {
+            slot.timer_at = Some(at);
+            table.timers.push(Reverse((at, Arc::clone(name))));
+            wakes = true;
+        }
+        let mut replies = effects.replies;
+        if effects.store
+            && let Some(record) = slot.group.encode()
+            && slot.record.replace(record).is_none()
+        {
+            table.queue.push_back(Job::Store(Arc::clone(name)));
+            wakes = true;
+        }
+        if slot.record.is_some() || slot.storing {
+            slot.held.append(&mut replies);
+        }
+        if wakes {
+            self.work.notify_one();
+        }
+        replies
+    }
+}
+
+impl Group {
+    fn describe(&self) -> GroupDescription {
+        let stable = self.state() == GroupState::Stable;
+        let protocol = self.protocol.as_deref().filter(|_| stable);
+        let member = |(id, member): (&MemberId, &member::Member)| MemberDescription {
+            member_id: id.to_string(),
+            instance_id: member.instance_id.as_deref().map(str::to_owned),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            metadata: protocol
+                .map(|name| member.metadata(name))
+                .unwrap_or_default(),
+            assignment: protocol
+                .map(|_| member.assignment.clone())
+                .unwrap_or_default(),
+        };
+        GroupDescription {
+            state: self.state(),
+            protocol_type: self.protocol_type().to_owned(),
+            protocol: protocol.unwrap_or_default().to_owned(),
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+}
+
+fn unknown_member(from: &Membership) -> GroupError {
+    GroupError::UnknownMember {
+        member: from.member_id.clone(),
+    }
+}
+
+/// A group that balances has a name.
+fn check_name(group: &str) -> Result<(), GroupError> {
+    if group.is_empty() {
+        return Err(invalid_name(group));
+    }
+    check_length(group)
+}
+
+/// Offsets may also be kept for the empty name, as Kafka does it.
+fn check_length(group: &str) -> Result<(), GroupError> {
+    if group.len() > CONSUMER_BYTES_MAX {
+        return Err(invalid_name(group));
+    }
+    Ok(())
+}
+
+fn invalid_name(group: &str) -> GroupError {
+    GroupError::InvalidName {
+        size_bytes: group.len(),
+        limit_bytes: CONSUMER_BYTES_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! OffsetFetch, of one group or of several (KIP-447, KIP-709, KIP-848's topic ids).
+//!
+//! Nothing is pending without transactions, so `require_stable` never makes a client wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use broker::{GroupError, Position};
+use kafka_wire::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_wire::{ErrorCode, Uuid};
+use storage::TopicId;
+
+use crate::Context;
+use crate::error::Coded;
+
+/// First version that asks for several groups.
+const BATCHED_FROM: i16 = 8;
+/// First version that names topics by id.
+const IDS_FROM: i16 = 10;
+/// First version with an error of the whole answer.
+const ERROR_FROM: i16 = 2;
+
+pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    if context.version >= BATCHED_FROM {
+        // A group that is named twice is answered once: its answer may be large.
+        let mut named = BTreeSet::new();
+        let mut groups = Vec::new();
+        for group in request.groups {
+            if named.insert(group.group_id.clone()) {
+                groups.push(fetch(&context, group).await);
+            }
+        }
+        return OffsetFetchResponse {
+            groups,
+            ..Default::default()
+        };
+    }
+    let topics = request.topics.map(|topics| {
+        let topics = topics.into_iter().map(|topic| OffsetFetchRequestTopics {
+            name: topic.name,
+            topic_id: Uuid::ZERO,
+            partition_indexes: topic.partition_indexes,
+        });
+        topics.collect()
+    });
+    let group = OffsetFetchRequestGroup {
+        group_id: request.group_id,
+        topics,
+        ..Default::default()
+    };
+    unbatched(fetch(&context, group).await, context.version)
+}
+
+async fn fetch(context: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let group = asked.group_id.as_str();
+    let topics = match asked.topics {
+        Some(topics) => named(context, group, topics).await,
+        None => all(context, group).await,
+    };
+    let (topics, error_code) = match topics {
+        Ok(topics) => (topics, 0),
+        Err(error) => (Vec::new(), error.code().code()),
+    };
+    OffsetFetchResponseGroup {
+        group_id: asked.group_id,
+        topics,
+        error_code,
+    }
+}
+
+async fn named(
+    context: &Context,
+    group: &str,
+    asked: Vec<OffsetFetchRequestTopics>,
+) -> Result<Vec<OffsetFetchResponseTopics>, GroupError> {
+    let mut topics = Vec::with_capacity(asked.len());
+    let broker = context.broker();
+    for asked in asked {
+        let (topic, absent) = if context.version >= IDS_FROM {
+            let topic = broker.topic_by_id(TopicId(asked.topic_id.0));
+            (topic, ErrorCode::UnknownTopicId)
+        } else {
+            (broker.topic(&asked.name), ErrorCode::None)
+        };
+        let mut partitions = Vec::with_capacity(asked.partition_indexes.len());
+        for index in asked.partition_indexes {
+            let number = topic.as_ref().and_then(|topic| topic.partition(index).ok());
+            let position = match (&topic, number) {
+                (Some(topic), Some(number)) => {
+                    broker.groups().offset(group, topic.id(), number).await?
+                }
+                _ => None,
+            };
+            let code = if topic.is_some() {
+                ErrorCode::None
+            } else {
+                absent
+            };
+            partitions.push(row(index, position, code));
+        }
+        topics.push(OffsetFetchResponseTopics {
+            name: asked.name,
+            topic_id: asked.topic_id,
+            partitions,
+        });
+    }
+    Ok(topics)
+}
+
+async fn all(context: &Context, group: &str) -> Result<Vec<OffsetFetchResponseTopics>, GroupError> {
+    let mut topics: BTreeMap<TopicId, OffsetFetchResponseTopics> = BTreeMap::new();
+    for committed in context.broker().groups().offsets(group).await? {
+        // One that is being deleted has no name any more.
+        let Some(topic) = context.broker().topic_by_id(committed.topic) else {
+            continue;
+        };
+        let listed = topics.entry(committed.topic).or_insert_with(|| {
+            let by_id = context.version >= IDS_FROM;
+            OffsetFetchResponseTopics {
+                name: topic.name().as_str().into(),
+                topic_id: if by_id {
+                    Uuid(topic.id().0)
+                } else {
+                    Uuid::ZERO
+                },
+                partitions: Vec::new(),
+            }
+        });
+        let index = committed.partition.cast_signed();
+        listed
+            .partitions
+            .push(row(index, Some(committed.position), ErrorCode::None));
+    }
+    Ok(topics.into_values().collect())
+}
+
+fn row(index: i32, position: Option<Position>, code: ErrorCode) -> OffsetFetchResponsePartitions {
+    let (offset, epoch, metadata) = match position {
+        Some(position) => {
+            let epoch = position.leader_epoch.unwrap_or(-1);
+            (position.offset.get(), epoch, position.metadata)
+        }
+        None => (-1, -1, String::new()),
+    };
+    OffsetFetchResponsePartitions {
+        partition_index: index,
+        committed_offset: offset,
+        committed_leader_epoch: epoch,
+        metadata: Some(metadata.into()),
+        error_code: code.code(),
+    }
+}
+
+fn unbatched(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse {
+    let partition = |row: OffsetFetchResponsePartitions| OffsetFetchResponsePartition {
+        partition_index: row.partition_index,
+        committed_offset: row.committed_offset,
+        committed_leader_epoch: row.committed_leader_epoch,
+        metadata: row.metadata,
+        error_code: row.error_code,
+    };
+    let topic = |topic: OffsetFetchResponseTopics| OffsetFetchResponseTopic {
+        name: topic.name,
+        partitions: topic.partitions.into_iter().map(partition).collect(),
+    };
+    OffsetFetchResponse {
+        topics: group.topics.into_iter().map(topic).collect(),
+        error_code: if version >= ERROR_FROM {
+            group.error_code
+        } else {
+            0
+        },
+        ..Default::default()
+    }
+}
