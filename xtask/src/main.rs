@@ -16,6 +16,7 @@ mod compare;
 mod conformance;
 mod crash;
 mod damage;
+mod faults;
 mod fuzz;
 mod grpc;
 mod hostile;
@@ -41,6 +42,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   conformance          real clients on ottla, line by line as on Apache Kafka; --record, --kafka, --help
   crash                kill -9 under load, again and again: nothing acknowledged is lost; --rounds N
   damage               a bit, a sector, a file of a data directory is spoilt, again and again; --kafka beside
+  faults               failing, full, slow disks, no descriptors, wrong clocks, under load
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
   fuzz                 every parser under coverage-guided fuzzing; --seconds N, --jobs N, TARGET...
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
             "conformance" => conformance::run(rest),
             "crash" => crash::run(rest),
             "damage" => damage::run(rest),
+            "faults" => faults::run(rest),
             "flights" => conformance::flights::run(rest),
             "fuzz" => fuzz::run(rest),
             "grpc" => grpc::run(),

@@ -8,12 +8,17 @@ use kafka_wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use kafka_wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use kafka_wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
 use kafka_wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_wire::{Message, Reader, Request, RequestHeader, ResponseHeader, Writer};
 
 /// Versions that name topics by name and that both brokers speak.
 pub(crate) const PRODUCE_VERSION: i16 = 11;
 pub(crate) const FETCH_VERSION: i16 = 12;
+const LIST_OFFSETS_VERSION: i16 = 7;
+const LATEST: i64 = -1;
 const CREATE_TOPICS_VERSION: i16 = 7;
 
 /// One connection.
@@ -91,6 +96,31 @@ impl Wire {
             (0, _) => Ok(partition.base_offset),
             (code, None) => Err(format!("produce gave error {code}")),
             (code, Some(said)) => Err(format!("produce gave error {code}: {}", &**said)),
+        }
+    }
+
+    /// Where a partition ends for readers.
+    pub(crate) fn end_offset(&mut self, topic: &str, partition: i32) -> Result<i64, String> {
+        let partition = ListOffsetsPartition {
+            partition_index: partition,
+            timestamp: LATEST,
+            ..ListOffsetsPartition::default()
+        };
+        let topic = ListOffsetsTopic {
+            name: topic.into(),
+            partitions: vec![partition],
+        };
+        let request = ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![topic],
+            ..ListOffsetsRequest::default()
+        };
+        let response = self.call(&request, LIST_OFFSETS_VERSION)?;
+        let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let found = partitions.next().ok_or("no partition in the answer")?;
+        match found.error_code {
+            0 => Ok(found.offset),
+            code => Err(format!("ListOffsets gave error {code}")),
         }
     }
 

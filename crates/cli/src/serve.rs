@@ -19,10 +19,15 @@ use crate::arguments::{LogFormat, ServeArguments};
 use crate::failure::{Exit, Failure};
 use crate::output::counted;
 
-/// Connections at once; sockets beyond the descriptor limit could not be had anyway.
+/// Connections at once, if there are descriptors for so many.
 const CONNECTIONS_MAX: u64 = 100_000;
-/// Descriptors kept free of log files, for sockets.
+/// Descriptors that log files may have, at most.
 const DESCRIPTORS_FOR_FILES_MAX: u64 = 4096;
+/// Descriptors that are kept from both: metadata, timers, and connections that are about to be closed
+/// because there are too many.
+const DESCRIPTORS_RESERVED: u64 = 320;
+/// Connections that are taken even where descriptors are very few.
+const CONNECTIONS_MIN: u64 = 16;
 /// Produces are refused while the disk has less room than this.
 const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -49,8 +54,8 @@ pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
     )]
     let started = Instant::now();
     start_logging(&arguments)?;
-    let open_files_max = raise_descriptor_limit();
-    let options = options(&arguments, open_files_max)?;
+    let shares = Shares::of(raise_descriptor_limit());
+    let options = options(&arguments, shares)?;
     let running = server::start(
         options,
         Arc::new(RealVfs::new()),
@@ -98,8 +103,26 @@ fn log_filter(text: &str) -> Result<EnvFilter, Failure> {
     EnvFilter::try_new(text).map_err(|error| unusable().why(error.to_string()))
 }
 
-/// Raises the soft limit of descriptors to the hard one; half of it may hold log files.
-fn raise_descriptor_limit() -> usize {
+/// How the descriptors are shared out: a flood of connections must not keep a log from being opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shares {
+    files: u64,
+    connections: u64,
+}
+
+impl Shares {
+    fn of(limit: u64) -> Self {
+        let files = (limit / 2).min(DESCRIPTORS_FOR_FILES_MAX);
+        let connections = limit.saturating_sub(files + DESCRIPTORS_RESERVED);
+        Self {
+            files,
+            connections: connections.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX),
+        }
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one, and says what it is.
+fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     const LOW: u64 = 1024;
     let before = getrlimit(Resource::Nofile);
@@ -117,10 +140,10 @@ fn raise_descriptor_limit() -> usize {
             "few descriptors: raise `ulimit -n` to serve many connections"
         );
     }
-    usize::try_from((limit / 2).min(DESCRIPTORS_FOR_FILES_MAX)).unwrap_or(usize::MAX)
+    limit
 }
 
-fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOptions, Failure> {
+fn options(arguments: &ServeArguments, shares: Shares) -> Result<ServerOptions, Failure> {
     let mut broker = BrokerConfig::default();
     for setting in &arguments.settings {
         let Some((key, value)) = setting.split_once('=') else {
@@ -140,32 +163,36 @@ fn options(arguments: &ServeArguments, open_files_max: usize) -> Result<ServerOp
         let set = broker.set(key.trim(), value.trim());
         set.map_err(|error| unusable().why(error.to_string()))?;
     }
-    show(&mut broker, arguments)?;
+    show(&mut broker, arguments, shares)?;
     Ok(ServerOptions {
         host: arguments.host.clone(),
         port: arguments.port,
         advertise: arguments.advertise.clone(),
         shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        connections_max: CONNECTIONS_MAX,
+        connections_max: shares.connections,
         disk: DiskOptions {
             data_dir: arguments.data_dir.clone(),
             durability: arguments.durability,
             min_free_bytes: MIN_FREE_BYTES,
-            open_files_max,
+            open_files_max: usize::try_from(shares.files).unwrap_or(usize::MAX),
         },
         broker,
     })
 }
 
 /// Tells the broker what other parts of the process act by, so that clients are shown the truth.
-fn show(broker: &mut BrokerConfig, arguments: &ServeArguments) -> Result<(), Failure> {
+fn show(
+    broker: &mut BrokerConfig,
+    arguments: &ServeArguments,
+    shares: Shares,
+) -> Result<(), Failure> {
     let shown = [
         ("durability", arguments.durability.to_string()),
         (
             "log.dirs",
             absolute(&arguments.data_dir).display().to_string(),
         ),
-        ("max.connections", CONNECTIONS_MAX.to_string()),
+        ("max.connections", shares.connections.to_string()),
     ];
     for (key, value) in shown {
         broker.set(key, &value).map_err(|error| {

@@ -27,6 +27,9 @@ pub(crate) struct Launch {
     pub(crate) arguments: Vec<String>,
     /// Where it writes its log; nowhere if absent.
     pub(crate) log: Option<PathBuf>,
+    /// Words in front of its name: a program that starts it.
+    pub(crate) before: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// The directory it runs in; ours if absent.
     pub(crate) working_directory: Option<PathBuf>,
 }
@@ -174,7 +177,16 @@ fn start_ottla(places: &Places, launch: &Launch, folder: &Path) -> Result<Broker
     let binary = ottla_binary(places);
     let log = launch.log.as_deref().map(create).transpose()?;
     let on_port = |port: u16| -> Result<Command, String> {
-        let mut ottla = Command::new(&binary);
+        let mut words = launch.before.iter();
+        let mut ottla = match words.next() {
+            None => Command::new(&binary),
+            Some(first) => {
+                let mut before = Command::new(first);
+                before.args(words).arg(&binary);
+                before
+            }
+        };
+        ottla.envs(launch.environment.iter().map(|(name, value)| (name, value)));
         ottla
             .args(["--port", &port.to_string(), "--data-dir"])
             .arg(folder.join("data"))

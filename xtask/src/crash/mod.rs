@@ -143,7 +143,7 @@ impl Run {
                 format!("log.segment.bytes={SEGMENT_BYTES}"),
             ],
             log: Some(folder.path().join("ottla.log")),
-            working_directory: None,
+            ..Launch::default()
         };
         let broker = Broker::start_ottla(&places, &launch)?;
         let mut wire = Wire::connect(&broker.address)?;

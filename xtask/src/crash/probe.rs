@@ -10,13 +10,10 @@ use records::{BatchBuilder, Codec};
 
 use crate::conformance::process::{now, pause};
 use crate::wire::{Wire, produce};
-use kafka_wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_wire::messages::{ListOffsetsRequest, ProduceRequest};
+use kafka_wire::messages::ProduceRequest;
 
 /// Its own topic, of one partition.
 pub(super) const TOPIC: &str = "probe";
-const LATEST: i64 = -1;
-const LIST_OFFSETS_VERSION: i16 = 7;
 
 /// What was acknowledged to the probe.
 #[derive(Debug, Default)]
@@ -59,24 +56,7 @@ impl Probe {
 
     /// The log must reach past all that was acknowledged.
     pub(super) fn check(&self, address: &str) -> Result<(), String> {
-        let partition = ListOffsetsPartition {
-            timestamp: LATEST,
-            ..ListOffsetsPartition::default()
-        };
-        let request = ListOffsetsRequest {
-            replica_id: -1,
-            topics: vec![ListOffsetsTopic {
-                name: TOPIC.into(),
-                partitions: vec![partition],
-            }],
-            ..ListOffsetsRequest::default()
-        };
-        let response = Wire::connect(address)?.call(&request, LIST_OFFSETS_VERSION)?;
-        let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
-        let end = partitions
-            .next()
-            .ok_or("no partition in the answer")?
-            .offset;
+        let end = Wire::connect(address)?.end_offset(TOPIC, 0)?;
         match self.last {
             Some(last) if end <= last => Err(format!(
                 "{TOPIC} ends at {end}, but {last} was acknowledged"

@@ -15,6 +15,9 @@ mod subject;
 mod tally;
 mod world;
 
+pub(crate) use model::opened;
+pub(crate) use reading::{connect, undamaged};
+
 use std::time::Duration;
 
 use crate::Outcome as Ended;

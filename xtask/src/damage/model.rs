@@ -24,11 +24,11 @@ pub(super) struct Meant {
 
 /// One batch as it was served undamaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub(super) base: i64,
+pub(crate) struct Batch {
+    pub(crate) base: i64,
     /// One behind its last offset.
-    pub(super) next: i64,
-    pub(super) bytes: Bytes,
+    pub(crate) next: i64,
+    pub(crate) bytes: Bytes,
 }
 
 impl Batch {
@@ -38,7 +38,7 @@ impl Batch {
 }
 
 /// A partition: topic and number.
-pub(super) type Name = (&'static str, i32);
+pub(crate) type Name = (&'static str, i32);
 
 /// Where in the files of a directory a batch lies.
 #[derive(Debug, Clone)]
@@ -176,7 +176,7 @@ impl Model {
 }
 
 /// The records of a batch.
-pub(super) fn opened(batch: &Bytes) -> Result<Vec<Record>, String> {
+pub(crate) fn opened(batch: &Bytes) -> Result<Vec<Record>, String> {
     let mut budget = DecodeBudget::new(OPENED_BYTES_MAX);
     let records = records::records(batch, &mut budget).map_err(|error| error.to_string())?;
     records

@@ -4,7 +4,7 @@
 //! batch whose CRC is bad is the client's to refuse. Must not know what was damaged.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_wire::messages::FetchRequest;
@@ -46,7 +46,7 @@ struct Answer {
 }
 
 /// A connection with a limit on every answer.
-pub(super) fn connect(address: &str) -> Result<Wire, String> {
+pub(crate) fn connect(address: &str) -> Result<Wire, String> {
     let wire = Wire::connect(address)?;
     wire.stream
         .set_read_timeout(Some(ANSWER_LIMIT))
@@ -56,6 +56,7 @@ pub(super) fn connect(address: &str) -> Result<Wire, String> {
 
 /// Reads all; a leader that is not there yet is asked again for `patience`.
 pub(super) fn all(address: &str, model: &Model, patience: Duration) -> Fates {
+    let began = now();
     let mut fates = Fates::new();
     for (name, batches) in &model.partitions {
         let mut reader = Reader {
@@ -64,7 +65,7 @@ pub(super) fn all(address: &str, model: &Model, patience: Duration) -> Fates {
             at: 0,
             fates: Vec::new(),
         };
-        if let Err(error) = reader.run(address, patience) {
+        if let Err(error) = reader.run(address, (began, patience)) {
             reader.rest(&Fate::Refused(error));
         }
         let named = batches.iter().map(|batch| (*name, batch.base));
@@ -74,7 +75,7 @@ pub(super) fn all(address: &str, model: &Model, patience: Duration) -> Fates {
 }
 
 /// All batches of a partition up to `end`, of a broker whose directory nobody hurt.
-pub(super) fn undamaged(wire: &mut Wire, name: Name, end: i64) -> Result<Vec<Batch>, String> {
+pub(crate) fn undamaged(wire: &mut Wire, name: Name, end: i64) -> Result<Vec<Batch>, String> {
     let mut found: Vec<Batch> = Vec::new();
     let mut next = 0;
     while next < end {
@@ -125,8 +126,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn run(&mut self, address: &str, patience: Duration) -> Result<(), String> {
-        let began = now();
+    fn run(&mut self, address: &str, patience: (Instant, Duration)) -> Result<(), String> {
+        let (began, patience) = patience;
         let mut wire = connect(address)?;
         while let Some(wanted) = self.batches.get(self.at) {
             let answer = ask(&mut wire, self.name, wanted.base)?;

@@ -28,8 +28,6 @@ pub(super) const SEQUENCED: Name = ("sequenced", 0);
 pub(super) const CONFIG: (&str, &str) = ("segment.bytes", "1048576");
 const INIT_PRODUCER_ID_VERSION: i16 = 4;
 const STARTS: usize = 3;
-/// Some time in 2023; every record has its own.
-const FIRST_TIMESTAMP_MS: i64 = 1_700_000_000_000;
 
 /// Batches that each start writes to a partition, and how many records each has at most.
 const PLAN: [(Name, usize, usize); 7] = [
@@ -65,6 +63,8 @@ pub(super) struct World {
 /// Writes, and remembers what.
 struct Scribe {
     chance: Chance,
+    /// Every record has its own, from the hour on: brokers forget what is older than some days.
+    first_timestamp_ms: i64,
     meant: BTreeMap<Name, Vec<Meant>>,
     producer_id: i64,
     sequence: i32,
@@ -77,6 +77,7 @@ pub(super) fn make(subject: Subject, places: &Places, seed: u64) -> Result<World
     let [clean, stale, killed] = ["clean", "stale", "killed"].map(|name| root.path().join(name));
     let mut scribe = Scribe {
         chance: Chance::new(seed),
+        first_timestamp_ms: this_hour_ms(),
         meant: BTreeMap::new(),
         producer_id: -1,
         sequence: 0,
@@ -131,6 +132,14 @@ pub(super) fn make_folder(path: &Path) -> Result<(), String> {
     std::fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+#[expect(clippy::disallowed_methods, reason = "records of today")]
+fn this_hour_ms() -> i64 {
+    const HOUR: u64 = 3600;
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    i64::try_from(seconds / HOUR * HOUR * 1000).unwrap_or(0)
+}
+
 fn make_topics(wire: &mut Wire, subject: Subject) -> Result<(), String> {
     let mut partitions: BTreeMap<&str, i32> = BTreeMap::new();
     for ((topic, partition), ..) in PLAN {
@@ -138,13 +147,7 @@ fn make_topics(wire: &mut Wire, subject: Subject) -> Result<(), String> {
         *count = (*count).max(partition + 1);
     }
     for (topic, count) in partitions {
-        // Timestamps are of 2023: nothing must be deleted for its age, or begin a new segment.
-        let configs = [
-            CONFIG,
-            ("retention.ms", "-1"),
-            ("segment.ms", "9223372036854775807"),
-        ];
-        wire.create_topic_with(topic, count, &configs)
+        wire.create_topic_with(topic, count, &[CONFIG])
             .map_err(|error| format!("{}: {error}", subject.name()))?;
     }
     Ok(())
@@ -229,7 +232,7 @@ impl Scribe {
         let is_odd = name.0 == "headers";
         let headers = if is_odd { chance.below(4) } else { 0 };
         Meant {
-            timestamp_ms: FIRST_TIMESTAMP_MS + i64::try_from(number).unwrap_or(0),
+            timestamp_ms: self.first_timestamp_ms + i64::try_from(number).unwrap_or(0),
             key: (!is_odd || chance.one_in(2)).then(|| Bytes::from(format!("key-{number}"))),
             value: (!is_odd || !chance.one_in(4)).then(|| bytes(chance, 1000)),
             headers: (0..headers)

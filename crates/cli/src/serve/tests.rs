@@ -4,7 +4,7 @@ use std::io;
 
 use server::{BindError, StartError};
 
-use super::{called_as, explain, log_filter};
+use super::{Shares, called_as, explain, log_filter};
 use crate::failure::Exit;
 
 #[test]
@@ -43,4 +43,19 @@ fn the_banner_names_the_program_as_it_was_started() {
     assert_eq!(called("target/release/ottla"), "target/release/ottla");
     assert_eq!(called("/a b/ottla"), "ottla");
     assert_eq!(called_as(None), "ottla");
+}
+
+#[test]
+fn connections_leave_descriptors_for_log_files() {
+    let cases = [
+        (256, 128, 16),
+        (1024, 512, 192),
+        (4096, 2048, 1728),
+        (65_536, 4096, 61_120),
+        (1 << 20, 4096, 100_000),
+        (u64::MAX, 4096, 100_000),
+    ];
+    for (limit, files, connections) in cases {
+        assert_eq!(Shares::of(limit), Shares { files, connections }, "{limit}");
+    }
 }
