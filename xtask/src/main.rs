@@ -22,6 +22,7 @@ mod grpc;
 mod hostile;
 mod long;
 mod page;
+mod partitions;
 mod readme;
 mod sabotage;
 mod tidy;
@@ -48,6 +49,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
   long                 tests of CI with large counts: `cargo xtask long` lists them
+  partitions           10,000 partitions, kill -9, and the work until a record is served again
   readme               runs the commands of README.md and docs/*.md against a fresh broker on port 9092
   sabotage             removes each safeguard in turn: a test must notice; NAME...
   tidy                 arrows between crates, file heads, sizes, names
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
             "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),
             "long" => long::run(rest),
+            "partitions" => partitions::run(rest),
             "readme" => readme::run(rest),
             "sabotage" => sabotage::run(rest),
             "tidy" => tidy::run(),

@@ -127,6 +127,15 @@ pub(crate) fn answers_kafka(address: &str) -> bool {
         && head[4..] == [0, 0, 0, 1]
 }
 
+/// A number of a file of `/proc/PID`, by the name in front of it.
+pub(crate) fn figure(process_id: u32, file: &str, name: &str) -> Result<u64, String> {
+    let path = format!("/proc/{process_id}/{file}");
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| format!("no {name} in {path}"))
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a developer's tool measures real processes"

@@ -22,6 +22,8 @@ pub(super) struct Producer {
     pub(super) name: &'static str,
     child: Child,
     acks: PathBuf,
+    /// How long its list of acknowledgements was when it was last looked at.
+    acks_bytes: u64,
     complaints: PathBuf,
 }
 
@@ -72,6 +74,7 @@ pub(super) fn start(
             name,
             child,
             acks,
+            acks_bytes: 0,
             complaints,
         })
     };
@@ -90,6 +93,12 @@ impl Producer {
             Ok(Some(status)) => Err(format!("{} ended ({status}): {}", self.name, self.said())),
             Err(error) => Err(format!("{}: {error}", self.name)),
         }
+    }
+
+    /// Whether it has written down acknowledgements since the last time.
+    pub(super) fn wrote_more(&mut self) -> bool {
+        let size = std::fs::metadata(&self.acks).map_or(0, |about| about.len());
+        size > std::mem::replace(&mut self.acks_bytes, size)
     }
 
     /// Asks it to end and waits until all it has is acknowledged.

@@ -66,7 +66,7 @@ pub(super) fn run(setup: &Setup, stall: Duration) -> Result<(), String> {
             health += 1;
         }
     }
-    let resident = resident_mib(id)?;
+    let resident = process::figure(id, "status", "VmHWM:")? >> 10;
     drop(injection);
     drop(flood);
     if !load.acknowledged(1, stall + GOING_LIMIT) {
@@ -147,13 +147,4 @@ fn serving(grpcurl: &std::path::Path, address: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("health says {said}"))
-}
-
-fn resident_mib(process_id: u32) -> Result<u64, String> {
-    let path = format!("/proc/{process_id}/status");
-    let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kib.map(|kib| kib >> 10)
-        .ok_or_else(|| format!("no VmHWM in {path}"))
 }
