@@ -12,6 +12,7 @@ const USAGE: &str = "usage: cargo xtask long TEST
 
   power-cuts [--cuts N] [--seed N]   power cuts on the simulated disk (500000)
   flips [--kib N]                    every bit of a partition's files, one at a time (64 KiB)
+  faults [--count N] [--seed N]      errors at every call to the simulated disk (100000)
 ";
 
 /// Runs the long form of a test.
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     match test.as_str() {
         "power-cuts" => power_cuts(rest),
         "flips" => flips(rest),
+        "faults" => faults(rest),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -37,6 +39,15 @@ fn power_cuts(arguments: &[String]) -> Outcome {
 fn flips(arguments: &[String]) -> Outcome {
     let [kib] = numbers(arguments, [("--kib", 64)])?;
     simulation("no_flipped_bit", &[("OTTLA_FLIPS_KIB", kib)])
+}
+
+fn faults(arguments: &[String]) -> Outcome {
+    let flags = [("--count", 100_000), ("--seed", fresh_seed())];
+    let [count, seed] = numbers(arguments, flags)?;
+    simulation(
+        "tests::fault_sites::",
+        &[("OTTLA_FAULTS", count), ("OTTLA_SEED", seed)],
+    )
 }
 
 /// The values of flags that take a number each, or what they are without.

@@ -6,6 +6,7 @@
 //! number of its log, never by a path: a topic that takes a removed one's name gets new numbers.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -76,6 +77,29 @@ impl OpenFiles {
         drop(closed);
     }
 
+    /// Opens a file. Where the process holds too many, closes one that nobody uses and tries again,
+    /// once, so that the partition that is written to now is not the one that pays.
+    pub(crate) fn open(
+        &self,
+        open: impl Fn() -> io::Result<Arc<dyn File>>,
+    ) -> io::Result<Arc<dyn File>> {
+        match open() {
+            Err(error) if is_too_many(&error) && self.close_idle() => open(),
+            opened => opened,
+        }
+    }
+
+    /// Closes one file that nobody else holds; whether there was one.
+    fn close_idle(&self) -> bool {
+        let mut closed = false;
+        self.close(|slot| {
+            let closes = !closed && Arc::strong_count(&slot.file) == 1;
+            closed |= closes;
+            closes
+        });
+        closed
+    }
+
     /// Closes all files of a log.
     pub(crate) fn forget(&self, log: u64) {
         self.close(|slot| slot.key.log == log);
@@ -144,6 +168,14 @@ impl Held {
             }
         }
     }
+}
+
+/// Whether this process, or the system, has no descriptor left.
+fn is_too_many(error: &io::Error) -> bool {
+    // On Linux, macOS and the BSDs; no `ErrorKind` tells them apart.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 #[cfg(test)]

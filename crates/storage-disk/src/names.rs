@@ -34,7 +34,11 @@ pub(crate) fn is_failed_sync(error: &io::Error) -> bool {
 /// Puts `bytes` at `path`, durably. See [`is_failed_sync`].
 pub(crate) fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     vfs::replace(vfs, path, bytes)?;
-    let directory = path.parent().unwrap_or(path);
+    sync_dir(vfs, path.parent().unwrap_or(path))
+}
+
+/// Makes the names beside a log's segments durable. See [`is_failed_sync`].
+pub(crate) fn sync_dir(vfs: &dyn Vfs, directory: &Path) -> io::Result<()> {
     vfs.sync_dir(directory)
         .map_err(|error| io::Error::new(error.kind(), FailedSync(error)))
 }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod damage;
+mod fault_sites;
 mod faults;
 mod flips;
 mod formats;

@@ -194,10 +194,11 @@ impl DiskLog {
             return Ok(Arc::clone(file));
         }
         let path = SegmentFile::Log.path(&self.directory(), base);
+        let open = || self.context.vfs.open(&path, OpenMode::ReadWrite);
         let file = self
             .context
-            .vfs
-            .open(&path, OpenMode::ReadWrite)
+            .files
+            .open(open)
             .map_err(|error| self.failure(&format!("cannot open {}", shown(&path)), &error))?;
         self.context.files.insert(key, &file);
         Ok(file)
@@ -271,10 +272,11 @@ impl DiskLog {
         let directory = self.directory();
         let create = |kind: SegmentFile| {
             let path = kind.path(&directory, base);
+            let open = || self.context.vfs.open(&path, OpenMode::ReadWriteCreate);
             let made = self
                 .context
-                .vfs
-                .open(&path, OpenMode::ReadWriteCreate)
+                .files
+                .open(open)
                 .and_then(|file| Ok((file.size_bytes()?, file)));
             made.map_err(|error| match self.context.space.full(&error) {
                 Some(full) => AppendError::NoSpace(full),

@@ -179,13 +179,10 @@ impl DiskLog {
             return Ok(file);
         }
         let path = SegmentFile::Log.path(&self.directory(), base);
-        let file = self
-            .context
-            .vfs
-            .open(&path, OpenMode::ReadWrite)
-            .map_err(|error| {
-                Fault::from(self.failure(&format!("cannot open {}", shown(&path)), &error))
-            })?;
+        let open = || self.context.vfs.open(&path, OpenMode::ReadWrite);
+        let file = self.context.files.open(open).map_err(|error| {
+            Fault::from(self.failure(&format!("cannot open {}", shown(&path)), &error))
+        })?;
         self.context.files.insert(key, &file);
         Ok(file)
     }

@@ -178,7 +178,7 @@ impl DiskLog {
             if let Some(pending) = index.pending(owner_of(self.id(), index.base())) {
                 pending.write(vfs, &directory, !skips(Safeguard::SealedIndexSync))?;
                 // The time index has a name only since it has entries.
-                vfs.sync_dir(&directory)?;
+                names::sync_dir(vfs, &directory)?;
             }
             self.with_loaded(|loaded| {
                 loaded.unwritten.retain(|held| !Arc::ptr_eq(held, &index));

@@ -252,6 +252,14 @@ impl Shared {
                 .rename(&self.directory_of(meta), &target)
                 .is_ok()
             {
+                // Or a power cut could bring back what the caller was told is not there.
+                let synced = self
+                    .sync_dir(&self.trash_dir)
+                    .and_then(|()| self.sync_dir(&self.data_dir));
+                if let Err(StepError { doing, error, .. }) = synced {
+                    let failure = StorageFailure::new(format!("cannot {doing}: {error}"));
+                    self.context.health.fail(&failure);
+                }
                 self.context.upkeep.submit_trash(target);
             }
         }

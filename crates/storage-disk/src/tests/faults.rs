@@ -271,6 +271,144 @@ fn too_many_open_files_pass() {
 }
 
 #[test]
+fn a_partition_that_needs_a_file_takes_the_place_of_an_idle_one() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let idle = life.create(&topic("idle", 8, 1, 1 << 20));
+    let log = life.create(&topic("events", 7, 1, 200));
+    place(&*idle, batch(&[b"value"]));
+    let too_many = |path: &str| {
+        let fault = Fault::fail(Operation::Open, DiskError::TooManyFiles);
+        vfs.inject(fault.on_path_suffix(path).nth(1));
+    };
+    too_many("events/partition0/00000000000000000000.log");
+    let refused = append(&*log, batch(&[b"value"])).placed();
+    assert!(refused.is_err(), "what is not synced stays open");
+    life.sync();
+    vfs.clear_faults();
+    too_many("events/partition0/00000000000000000000.log");
+    let open = vfs.open_handles();
+    assert_eq!(place(&*log, batch(&[&[1; 80]])), Offset::ZERO);
+    assert_eq!(vfs.open_handles(), open, "one was closed, one opened");
+    assert_eq!(read_all(&*idle).len(), 1, "and opens again when it is read");
+    life.sync();
+    too_many("events/partition0/00000000000000000001.log");
+    assert_eq!(place(&*log, batch(&[&[2; 80]])), Offset::new(1), "a roll");
+}
+
+#[test]
+fn a_disk_that_fills_up_again_and_again_harms_nobody() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let topic = topic("events", 7, 1, 2000);
+    let log = life.create(&topic);
+    let mut written = 0;
+    for cycle in 0..100 {
+        vfs.set_space_limit(Some(vfs.used_bytes() + 700 + cycle * 13 % 900));
+        let refused = loop {
+            match append(&*log, batch(&[&[9; 250]])).placed() {
+                Ok(_) => written += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, AppendError::NoSpace(_)), "{refused:?}");
+        assert!(
+            refused.to_string().contains("/data"),
+            "names the disk: {refused}"
+        );
+        life.sync();
+        life.maintain();
+        assert_eq!(read_all(&*log).len(), written, "cycle {cycle}: reads go on");
+        let made = now(life
+            .disk
+            .store
+            .create(&super::harness::topic("more", 9, 1, 200), 0..1));
+        if made.is_ok() {
+            now(life
+                .disk
+                .store
+                .remove(&super::harness::topic("more", 9, 1, 200)))
+            .expect("removals go on");
+        }
+        vfs.set_space_limit(None);
+        place(&*log, batch(&[b"room"]));
+        written += 1;
+        life.sync();
+        life.maintain();
+    }
+    assert_eq!(life.fatals.load(Ordering::SeqCst), 0);
+    drop((log, life));
+    vfs.power_cut(4);
+    let life = start(&vfs, Durability::Fsync);
+    assert_eq!(read_all(&*life.open(&topic, 0)).len(), written);
+}
+
+#[test]
+fn a_disk_that_stands_still_keeps_its_own_waiting() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    let other = life.create(&topic("other", 8, 1, 1 << 20));
+    place(&*other, batch(&[b"before"]));
+    life.sync();
+    append(&*log, batch(&[b"first"]));
+    vfs.stall_syncs();
+    std::thread::scope(|scope| {
+        let round = scope.spawn(|| life.sync());
+        vfs.wait_for_stalled_syncs(1);
+        let handles = vfs.open_handles();
+        let waiting: Vec<_> = (0..200)
+            .map(|_| append(&*log, batch(&[&[1; 1000]])))
+            .collect();
+        assert!(
+            waiting
+                .iter()
+                .all(|it| it.placed().is_ok() && !it.is_durable())
+        );
+        assert_eq!(
+            vfs.open_handles(),
+            handles,
+            "what waits takes no descriptors"
+        );
+        assert_eq!(read_all(&*other).len(), 1, "reads go on");
+        assert_eq!(log.ends().high_watermark, Offset::ZERO);
+        assert_eq!(now(life.disk.store.topics()).expect("listed").len(), 2);
+        vfs.release_syncs();
+        round.join().expect("the round ends");
+        life.sync();
+        assert!(waiting.iter().all(storage::AppendTicket::is_durable));
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_deletes_nothing_and_overflows_nowhere() {
+    const YEARS_MS: i64 = 10 * 365 * 24 * 3_600_000;
+    let jumps = [YEARS_MS, -YEARS_MS, 0, i64::MAX, i64::MIN, 0, -1];
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let mut topic = plain_topic();
+    topic.log_config.segment_ms = std::time::Duration::from_hours(1);
+    let log = life.create(&topic);
+    let mut records = 0;
+    for (number, jump) in jumps.into_iter().enumerate() {
+        life.clock
+            .set_wall_ms(super::harness::START_MS.saturating_add(jump));
+        for _ in 0..20 {
+            place(&*log, batch(&[b"value"]));
+            records += 1;
+        }
+        life.sync();
+        life.maintain();
+        assert_eq!(read_all(&*log).len(), records, "jump {jump}");
+        assert!(
+            log.footprint().segments <= number + 2,
+            "jump {jump}: a roll for each append"
+        );
+    }
+    assert_eq!(life.fatals.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn a_creation_without_room_leaves_nothing() {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);
@@ -293,6 +431,20 @@ fn a_creation_without_room_leaves_nothing() {
         }
     }
     assert_eq!(life.fatals.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_creation_that_failed_does_not_come_back() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let fault = Fault::fail(Operation::Open, DiskError::NoSpace).on_path_suffix(".index");
+    vfs.inject(fault.nth(1));
+    let made = now(life.disk.store.create(&plain_topic(), 0..1));
+    assert!(matches!(made, Err(StoreError::NoSpace(_))), "{made:?}");
+    drop(life);
+    vfs.power_cut_with(&vfs::CutPolicy::DropAll);
+    let life = start(&vfs, Durability::Fsync);
+    assert_eq!(now(life.disk.store.topics()).expect("listed"), []);
 }
 
 #[test]

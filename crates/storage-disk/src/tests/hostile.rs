@@ -27,28 +27,27 @@ use crate::paths::EPOCH_FILE;
 
 #[test]
 fn upkeep_does_not_swallow_the_error_of_a_directory() {
-    let vfs = SimVfs::new();
-    let life = start(&vfs, Durability::Fsync);
-    let topic = topic("events", 7, 1, 200);
-    let log = life.create(&topic);
-    place(&*log, batch(&[&[1; 80]]));
-    life.sync();
-    // Rolls: the name of the new segment waits for the next round.
-    let ticket = append(&*log, batch(&[&[2; 80]]));
-    vfs.inject(
-        Fault::fail(Operation::SyncDir, DiskError::Io)
-            .on_path_suffix("partition0")
-            .nth(1),
-    );
-    // Saves the epochs, and syncs the directory for them.
-    life.maintain();
-    assert_eq!(vfs.faults_fired(), 1);
-    life.sync();
-    assert!(
-        now(ticket.durable()).is_err(),
-        "the name of its segment may be lost"
-    );
-    assert_eq!(life.fatals.load(Ordering::SeqCst), 1);
+    // It syncs the directory for the epochs, then for the indexes of the sealed segment.
+    for nth in [1, 2] {
+        let vfs = SimVfs::new();
+        let life = start(&vfs, Durability::Fsync);
+        let topic = topic("events", 7, 1, 200);
+        let log = life.create(&topic);
+        place(&*log, batch(&[&[1; 80]]));
+        life.sync();
+        // Rolls: the name of the new segment waits for the next round.
+        let ticket = append(&*log, batch(&[&[2; 80]]));
+        let fault = Fault::fail(Operation::SyncDir, DiskError::Io);
+        vfs.inject(fault.on_path_suffix("partition0").nth(nth));
+        life.maintain();
+        assert_eq!(vfs.faults_fired(), 1, "sync {nth}");
+        life.sync();
+        assert!(
+            now(ticket.durable()).is_err(),
+            "sync {nth}: the name of its segment may be lost"
+        );
+        assert_eq!(life.fatals.load(Ordering::SeqCst), 1, "sync {nth}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use records::Offset;
 use storage::{AppendTicket, Key, Log, LogStore, Space, TopicMeta};
 
-use super::harness::{Life, append, now, produced, read_all, topic};
+use super::harness::{Life, append, now, produced, read_from, topic};
 
 /// One batch, as the test remembers it.
 #[derive(Debug, Clone)]
@@ -56,6 +56,13 @@ pub(super) struct Topic {
     pub(super) meta: TopicMeta,
     existence: Existence,
     pub(super) partitions: Vec<Partition>,
+}
+
+impl Topic {
+    /// Whether it is certain that all of it is there.
+    pub(super) fn is_settled(&self) -> bool {
+        self.existence == Existence::Yes
+    }
 }
 
 /// A row of the metadata: what it is, and what it may be since a commit went wrong.
@@ -292,6 +299,8 @@ impl Partition {
     pub(super) fn placed(&mut self, base: i64, values: Vec<Vec<u8>>, producer: Option<(i64, i32)>) {
         let expected = self.sent.last().map_or(0, Sent::end);
         assert_eq!(base, expected, "offsets are dense");
+        // What failed before is not there: this stands in its place.
+        self.uncertain.clear();
         if let Some((id, sequence)) = producer {
             let count = i32::try_from(values.len()).expect("few");
             self.sequences.insert(id, sequence + count);
@@ -327,7 +336,10 @@ impl Partition {
             self.visible,
             ends.log_end
         );
-        let found = read_all(log);
+        let found = match read_from(log, ends.log_start, 1 << 20) {
+            Ok(found) => found,
+            Err(error) => panic!("{what}: {error}"),
+        };
         let batches = self.sent.iter().chain(&self.uncertain);
         let possible: Vec<&Vec<u8>> = batches.flat_map(|sent| &sent.values).collect();
         assert!(

@@ -2,6 +2,7 @@
 //! several lives of a process, until the machine stops.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -129,7 +130,7 @@ impl Run {
             Ok(life) => {
                 life.disk.journal.lock().roll_above(JOURNAL_BYTES);
                 if self.oracle.settle(&life) {
-                    if !self.vfs.is_stopped() {
+                    if !self.vfs.is_stopped() && !self.tolerant {
                         self.oracle.check(&life, &self.what);
                     }
                 } else {
@@ -161,6 +162,8 @@ impl Run {
                     let mut meta = known.meta.clone();
                     let first = std::mem::replace(&mut meta.partitions, partitions);
                     if first < partitions {
+                        // What failed before is made too.
+                        let first = if known.is_settled() { first } else { 0 };
                         self.create(topic, &meta, first);
                     }
                 }
@@ -187,6 +190,12 @@ impl Run {
             Space => self.vfs.set_space_limit(None),
             Close | Kill | Cut(_) => self.end(step),
         }
+    }
+
+    /// How often the process was told to end.
+    fn fatals(&self) -> usize {
+        let life = self.life.as_ref();
+        life.map_or(0, |life| life.fatals.load(Ordering::SeqCst))
     }
 
     fn live(&mut self, work: impl FnOnce(&Life)) {
@@ -265,7 +274,13 @@ impl Run {
         let Some((log, producer)) = self.target(number, partition, producer) else {
             return;
         };
+        let ended = self.fatals() > 0;
         let ticket = append(&*log, build(&values, producer));
+        assert!(
+            !ended || ticket.placed().is_err(),
+            "{}: accepted after the end",
+            self.what
+        );
         let topic = self.oracle.topics.get_mut(&number).expect("asked above");
         let known = &mut topic.partitions[partition as usize];
         match ticket.placed() {
