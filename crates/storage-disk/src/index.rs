@@ -70,7 +70,7 @@ impl OffsetIndex {
     }
 
     /// The first batch of a segment needs no entry, so position 0 never has one.
-    fn accepts(&self, entry: IndexEntry) -> bool {
+    pub(crate) fn accepts(&self, entry: IndexEntry) -> bool {
         let above = |last: &IndexEntry| {
             entry.relative_last > last.relative_last && entry.position > last.position
         };

@@ -10,7 +10,7 @@ use crate::paths::{DELETED_SUFFIX, SegmentFile, TEMPORARY_SUFFIX};
 use crate::position::Position;
 
 /// No segment begins so near to the last offset there is that it could not be filled.
-const BASE_MAX: Offset = Offset::new(i64::MAX - (1 << 32));
+pub(crate) const BASE_MAX: Offset = Offset::new(i64::MAX - (1 << 32));
 
 /// One `.log` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

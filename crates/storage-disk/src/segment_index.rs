@@ -116,11 +116,13 @@ impl SegmentIndex {
         };
         self.note_time(header.max_timestamp_ms, relative_last);
         let interval_bytes = usize::try_from(interval_bytes).expect("32 bits fit a usize");
-        if self.bytes_since_entry > interval_bytes {
-            self.offsets.push(IndexEntry {
-                relative_last,
-                position,
-            });
+        let entry = IndexEntry {
+            relative_last,
+            position,
+        };
+        // Behind a batch that claims offsets of the next ones there is no entry before they rise.
+        if self.bytes_since_entry > interval_bytes && self.offsets.accepts(entry) {
+            self.offsets.push(entry);
             self.push_largest();
             self.bytes_since_entry = 0;
         }

@@ -37,6 +37,22 @@ fn kafkas_entries(sizes: &[usize]) -> Vec<u64> {
 }
 
 #[test]
+fn a_batch_that_claims_offsets_of_the_next_ones_is_no_panic() {
+    let mut index = SegmentIndex::new(Offset::new(1000));
+    let mut position = Position::ZERO;
+    for (number, last_offset_delta) in [(0, 0), (1, 0), (2, 1_000_000), (3, 0), (4, 0)] {
+        let header = BatchHeader {
+            last_offset_delta,
+            ..header(1000 + number, number, 200)
+        };
+        index.note(&header, position, INTERVAL);
+        position = position.plus(header.size_bytes());
+    }
+    let last = index.offsets.last().expect("there are entries");
+    assert_eq!((index.offsets.len(), last.relative_last), (2, 1_000_002));
+}
+
+#[test]
 fn entries_are_due_as_in_kafka() {
     for values in [
         vec![1; 10],

@@ -6,6 +6,8 @@ use records::checksum::crc32c;
 use sabotage::{Safeguard, skips};
 use storage::{PartitionId, TopicId};
 
+use crate::listing::BASE_MAX;
+
 /// Frames of entries.
 pub(super) const ENTRIES: u8 = 1;
 /// The last frame of a process that ended cleanly: entries of all partitions.
@@ -99,6 +101,6 @@ impl Watermark {
         };
         let is_ordered =
             entry.log_start <= entry.durable_end && entry.segment_base <= entry.durable_end;
-        is_ordered.then_some(entry)
+        (is_ordered && entry.durable_end <= BASE_MAX).then_some(entry)
     }
 }

@@ -433,6 +433,14 @@ fn an_entry_that_cannot_be_true_is_bad() {
         },
         false,
     );
+    // A log that ends there has no room for another record.
+    check(
+        Watermark {
+            durable_end: Offset::new(i64::MAX),
+            ..good
+        },
+        false,
+    );
 }
 
 #[test]
