@@ -72,8 +72,11 @@ impl Watermark {
     /// The entry in exactly these bytes, if they are what was written and can be true.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (mut fields, mut crc) = bytes.split_at_checked(CHECKED_BYTES)?;
+        if bytes.len() != ENTRY_BYTES {
+            return None;
+        }
         let is_good = crc.get_u32() == crc32c(fields) || skips(Safeguard::WatermarkCrc);
-        if bytes.len() != ENTRY_BYTES || !is_good {
+        if !is_good {
             return None;
         }
         let mut topic = [0; 16];

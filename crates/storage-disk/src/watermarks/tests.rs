@@ -400,6 +400,18 @@ fn after_a_failed_sync_nothing_is_written_any_more() {
 }
 
 #[test]
+fn an_entry_that_ends_anywhere_is_bad_and_not_a_panic() {
+    let mut whole = Vec::new();
+    entry(0, 10).encode(&mut whole);
+    assert_eq!(Watermark::decode(&whole), Some(entry(0, 10)));
+    for length in 0..whole.len() {
+        assert_eq!(Watermark::decode(&whole[..length]), None, "{length} bytes");
+    }
+    whole.push(0);
+    assert_eq!(Watermark::decode(&whole), None, "a byte too many");
+}
+
+#[test]
 fn an_entry_that_cannot_be_true_is_bad() {
     let good = entry(0, 10);
     let check = |entry: Watermark, is_good: bool| {
