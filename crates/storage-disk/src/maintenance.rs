@@ -22,6 +22,9 @@ use crate::watermarks::{Journal, Watermark};
 
 /// How often the journal is written while logs move.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// The journal speaks of this many logs at a time: the first upkeep of a log in a process syncs files
+/// of its own, and a start reads again what the journal does not name yet.
+const JOURNAL_LOGS: usize = 64;
 /// Time between two looks for files that nobody uses.
 const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 
@@ -126,13 +129,18 @@ fn work(context: &Context, journal: &Mutex<Journal>, logs: Vec<Arc<DiskLog>>, tr
             tracing::warn!(path = %path.display(), %error, "the space of a topic is not free yet");
         }
     }
-    let places: Vec<Watermark> = logs
-        .iter()
-        .filter_map(|log| {
-            log.run_upkeep(false)
-                .map(|place| watermark(context, log, place))
-        })
-        .collect();
+    for logs in logs.chunks(JOURNAL_LOGS) {
+        let places: Vec<Watermark> = logs
+            .iter()
+            .filter_map(|log| {
+                log.run_upkeep(false)
+                    .map(|place| watermark(context, log, place))
+            })
+            .collect();
+        if !places.is_empty() {
+            write_journal(context, journal, &places);
+        }
+    }
     let removed: BTreeSet<PartitionId> = logs
         .iter()
         .filter(|log| log.is_gone())
@@ -140,9 +148,6 @@ fn work(context: &Context, journal: &Mutex<Journal>, logs: Vec<Arc<DiskLog>>, tr
         .collect();
     if !removed.is_empty() {
         journal.lock().retain(|id| !removed.contains(&id));
-    }
-    if !places.is_empty() {
-        write_journal(context, journal, &places);
     }
 }
 
