@@ -67,6 +67,8 @@ pub(crate) struct DiskLog {
     log_start: AtomicI64,
     high_watermark: AtomicI64,
     log_end: AtomicI64,
+    /// Where this process found the end of the log; what it appends lies behind.
+    found_end: AtomicI64,
     progress: Arc<Progress>,
     waiters: WaitList,
     /// Held while files are written by their paths without the lock of `state`, and before it.
@@ -106,6 +108,7 @@ impl DiskLog {
             log_start: AtomicI64::new(log_start.get()),
             high_watermark: AtomicI64::new(end.offset.get()),
             log_end: AtomicI64::new(end.offset.get()),
+            found_end: AtomicI64::new(end.offset.get()),
             progress: Progress::new(end.offset),
             waiters: WaitList::default(),
             names: Mutex::default(),

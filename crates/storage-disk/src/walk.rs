@@ -57,6 +57,8 @@ pub(crate) enum Step {
 pub(crate) struct EpochRange {
     pub(crate) lowest: i32,
     pub(crate) highest: i32,
+    /// A batch of the highest epoch is not before this offset.
+    pub(crate) highest_from: Offset,
 }
 
 impl EpochRange {
@@ -66,7 +68,14 @@ impl EpochRange {
         Self {
             lowest: i32::MIN,
             highest,
+            highest_from: Offset::ZERO,
         }
+    }
+
+    fn can_be(self, header: &BatchHeader) -> bool {
+        let is_in_range = (self.lowest..=self.highest).contains(&header.leader_epoch);
+        is_in_range
+            && (header.leader_epoch < self.highest || header.base_offset >= self.highest_from)
     }
 }
 
@@ -215,9 +224,10 @@ impl<'a> Walk<'a> {
         {
             return Err(format!("base offset {base} where {expected} was expected"));
         }
-        let EpochRange { lowest, highest } = self.epochs;
-        let can_be = (lowest..=highest).contains(&header.leader_epoch);
-        if !can_be && !skips(Safeguard::EpochOrder) {
+        let EpochRange {
+            lowest, highest, ..
+        } = self.epochs;
+        if !self.epochs.can_be(header) && !skips(Safeguard::EpochOrder) {
             let epoch = header.leader_epoch;
             return Err(format!(
                 "leader epoch {epoch} where {lowest} to {highest} can be"

@@ -79,6 +79,8 @@ impl DiskLog {
         state.durable = place.end;
         self.log_end
             .store(place.end.offset.get(), Ordering::Release);
+        self.found_end
+            .store(place.end.offset.get(), Ordering::Release);
         self.raise_high_watermark(place.end.offset);
         self.announce(place.end.offset);
         Ok(())
@@ -259,9 +261,12 @@ impl DiskLog {
         }
     }
 
-    /// No batch is of a later epoch than this process.
+    /// No batch is of a later epoch than this process, and none that it found is of its own.
     fn epochs(&self) -> EpochRange {
-        EpochRange::up_to(self.context.leader_epoch)
+        EpochRange {
+            highest_from: Offset::new(self.found_end.load(Ordering::Acquire)),
+            ..EpochRange::up_to(self.context.leader_epoch)
+        }
     }
 
     /// Reads the headers of all batches that end after `from`, damaged ones left out.

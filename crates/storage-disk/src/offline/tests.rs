@@ -129,10 +129,11 @@ fn a_good_directory_verifies_and_is_not_touched() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_fault_is_named_with_its_file() {
     type Edit = fn(&SimVfs);
     let first = "/data/events/partition0/00000000000000000000";
-    let cases: [(&str, Edit, &str, bool); 9] = [
+    let cases: [(&str, Edit, &str, bool); 12] = [
         (
             "a flipped bit",
             |vfs| damage(vfs, &log(0), 70),
@@ -142,6 +143,25 @@ fn each_fault_is_named_with_its_file() {
         (
             "a flipped offset",
             |vfs| damage(vfs, &log(0), 7),
+            ".log",
+            true,
+        ),
+        (
+            // Only the span knows, and a broker repairs it.
+            "a flipped epoch",
+            |vfs| damage(vfs, &log(0), 15),
+            ".log",
+            false,
+        ),
+        (
+            "a bad page of spans",
+            |vfs| damage(vfs, &sibling("spans"), 20),
+            ".spans",
+            false,
+        ),
+        (
+            "a segment that was cut after it was sealed",
+            |vfs| cut(vfs, &log(0), 1),
             ".log",
             true,
         ),

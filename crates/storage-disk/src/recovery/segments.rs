@@ -152,6 +152,7 @@ impl Recovery<'_> {
         let epochs = EpochRange {
             lowest: front.epoch,
             highest: self.circumstances.epoch_max,
+            highest_from: Offset::ZERO,
         };
         self.mend(&*file, &log, front.position)?;
         let range = (front.position, log.size);

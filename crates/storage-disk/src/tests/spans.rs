@@ -196,6 +196,34 @@ fn a_damaged_head_is_repaired_before_a_recovery_judges_it() {
 }
 
 #[test]
+fn a_batch_that_was_found_is_not_of_the_epoch_that_found_it() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    let size = {
+        place(&*log, batch(&[&value_of(0)]));
+        life.sync();
+        life.maintain();
+        bytes_of(&vfs, 0, "log").len()
+    };
+    // Past the watermark, where no span covers it yet.
+    place(&*log, batch(&[&value_of(1)]));
+    place(&*log, batch(&[&value_of(2)]));
+    life.sync();
+    let epoch = u8::try_from(log.leader_epoch()).expect("few starts");
+    drop((log, life));
+    vfs.process_kill();
+    flip(&vfs, 0, size + 15, epoch ^ (epoch + 1));
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.open(&plain_topic(), 0);
+    assert_eq!(log.leader_epoch(), i32::from(epoch) + 1, "the next start");
+    let read = read_from(&*log, Offset::new(1), 1 << 20);
+    assert!(matches!(read, Err(ReadError::Corrupt(_))), "{read:?}");
+    let behind = read_from(&*log, Offset::new(2), 1 << 20).expect("it can be read");
+    assert_eq!(behind, expected(2..3));
+}
+
+#[test]
 fn a_body_that_says_more_than_is_true_costs_only_its_batch() {
     let original = written();
     let size = size_of_one(&original);

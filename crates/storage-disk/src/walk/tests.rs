@@ -60,6 +60,7 @@ fn every_flipped_bit_is_noticed() {
     let epochs = EpochRange {
         lowest: EPOCH,
         highest: EPOCH,
+        highest_from: Offset::ZERO,
     };
     assert_eq!(walk(&bytes, epochs), (vec![5, 7, 8], false));
     for bit in 0..bytes.len() * 8 {
@@ -111,6 +112,7 @@ fn epochs_do_not_fall_and_are_not_made_up() {
     let above = EpochRange {
         lowest: EPOCH + 1,
         highest: i32::MAX,
+        highest_from: Offset::ZERO,
     };
     assert_eq!(walk(&bytes, above), (vec![], true), "the first is too old");
 }
