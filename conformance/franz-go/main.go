@@ -44,6 +44,7 @@ var scenarios = []scenario{
 	{"offsets", offsets},
 	{"sessions", sessions},
 	{"epochs", epochs},
+	{"groups", groups},
 }
 
 func main() {

@@ -91,6 +91,36 @@ scenario_node() {
     tool org.apache.kafka.tools.BrokerApiVersionsCommand --bootstrap-server "$bootstrap" | grep -E '\((32|33|35|37|43|44|45|46|55|57|60)\)' | sed -E 's/^\t//; s/,$//' | lines versions
 }
 
+groups() { tool org.apache.kafka.tools.consumer.group.ConsumerGroupCommand --bootstrap-server "$bootstrap" "$@"; }
+# Member ids and hosts are each broker's own; columns are as wide as the longest of them.
+columns() { tr -s ' ' | sed -E 's/ +$//; s/console-consumer-[0-9a-f-]+/MEMBER/g; s/localhost:[0-9]+ \([0-9]+\)/NODE/; s/[0-9.]+:[0-9]+ \([0-9]+\)/NODE/'; }
+
+scenario_groups() {
+    topics --create --topic tools.groups --partitions 2 >/dev/null
+    seq 1 30 | kcat -b "$bootstrap" -P -t tools.groups -p 0 -X log_level=0
+    seq 1 10 | kcat -b "$bootstrap" -P -t tools.groups -p 1 -X log_level=0
+    consume() {
+        tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic tools.groups \
+            --group tools.group --from-beginning --timeout-ms 8000 "$@" | grep -v deprecated
+    }
+    consume --max-messages 40 | sort -n | uniq -c | sha256sum | lines 'first life'
+    consume | tail -1 | lines 'second life'
+    groups --list | grep '^tools' | lines list
+    groups --list --state | columns | grep -E '^(GROUP|tools)' | lines 'list with states'
+    groups --describe --group tools.group | columns | grep -v 'no active members' | lines describe
+    groups --describe --group tools.group --state | columns | grep -v 'no active members' | lines 'describe state'
+    groups --describe --group tools.group --members | columns | lines 'describe members'
+    groups --reset-offsets --group tools.group --topic tools.groups:0 --to-offset 5 --dry-run | columns | lines 'reset, a plan'
+    groups --reset-offsets --group tools.group --topic tools.groups --to-earliest --execute | columns | lines 'reset to earliest'
+    groups --reset-offsets --group tools.group --topic tools.groups:0 --shift-by 7 --execute | columns | lines 'reset by 7'
+    groups --reset-offsets --group tools.new --topic tools.groups --to-latest --execute | columns | lines 'reset a new group'
+    consume --max-messages 33 | wc -l | lines 'after the reset'
+    groups --delete-offsets --group tools.group --topic tools.groups:1 | columns | lines 'delete offsets'
+    groups --delete --group tools.group | lines delete
+    groups --delete --group tools.group | grep -oE 'GroupIdNotFoundException' | head -1 | lines 'delete again'
+    groups --list | grep -c '^tools' | lines 'groups left'
+}
+
 # The files on disk: both layouts hold the same formats.
 scenario_dump() {
     [ -n "${DATA_DIR:-}" ] || return 0
@@ -121,7 +151,7 @@ dump() {
     tool kafka.tools.DumpLogSegments --files "$1.index" | grep -cE '^offset: [1-9][0-9]* position: [1-9]' | sed 's/[1-9][0-9]*/some/' | lines 'offset index entries'
 }
 
-for scenario in topics console offsets configs node dump; do
+for scenario in topics console offsets groups configs node dump; do
     if [ -z "$only" ] || [ "$only" = "$scenario" ]; then
         echo "# $scenario"
         "scenario_$scenario"

@@ -1,7 +1,7 @@
 // The scenarios of kafkajs: scenarios.js HOST:PORT [SCENARIO].
 //
 // Prints one line per observation to stdout, the same on every run against a fresh broker: no ids, no ports,
-// no times of the broker. Its consumer needs a group, so records are read through its connection to a broker.
+// no times of the broker. Where there is no group, records are read through its connection to a broker.
 
 const { Kafka, CompressionTypes, ConfigResourceTypes, logLevel, Partitioners } = require('kafkajs')
 
@@ -238,7 +238,66 @@ async function offsets(here) {
   say('fetch committed', (await here.fetch('offsets.a', { 0: 5 }, { isolationLevel: 1 }))[0].messages.map(shown))
 }
 
-const scenarios = { cluster, topics, configs, produce, codecs, errors, autocreate, offsets }
+/** A member of a group that keeps what it reads and owns. */
+async function member(here, groupId, topics) {
+  const consumer = here.kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 200, maxWaitTimeInMs: 100 })
+  const one = { consumer, values: [], owned: [] }
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    one.owned = Object.values(payload.memberAssignment).flat().sort()
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topics, fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ message }) => { one.values.push(message.value.toString()) } })
+  return one
+}
+
+async function groups(here) {
+  await here.create('groups.a', 4)
+  const producer = here.kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await producer.connect()
+  const produce = (count) => producer.send({
+    topic: 'groups.a',
+    messages: Array.from({ length: count }, (_, i) => ({ partition: i % 4, value: `v${i}` })),
+  })
+  await produce(40)
+  const first = await member(here, 'groups', ['groups.a'])
+  await until(() => first.values.length >= 40)
+  say('first life', `${first.values.length} records`)
+  say('alone', first.owned.join(' '))
+  const second = await member(here, 'groups', ['groups.a'])
+  await until(() => first.owned.length === 2 && second.owned.length === 2)
+  say('two', [...first.owned, ...second.owned].sort().join(' '))
+  await second.consumer.disconnect()
+  await until(() => first.owned.length === 4)
+  say('after a leave', first.owned.join(' '))
+  await first.consumer.disconnect()
+  await produce(8)
+  const third = await member(here, 'groups', ['groups.a'])
+  await until(() => third.values.length >= 8)
+  say('second life', `${third.values.length} records`)
+  third.consumer.seek({ topic: 'groups.a', partition: 0, offset: '5' })
+  await until(() => third.values.length >= 15)
+  say('after a seek', `${third.values.length} records`)
+  const { groups: described } = await here.admin.describeGroups(['groups'])
+  say('described', `${described[0].state} ${described[0].protocol} ${described[0].members.length}`)
+  say('delete a live group', await outcome(here.admin.deleteGroups(['groups'])))
+  await third.consumer.disconnect()
+  const offsets = async () => {
+    const [topic] = await here.admin.fetchOffsets({ groupId: 'groups', topics: ['groups.a'] })
+    return topic.partitions.map((row) => `${row.partition}@${row.offset}`).sort().join(' ')
+  }
+  say('offsets', await offsets())
+  await here.admin.setOffsets({ groupId: 'groups', topic: 'groups.a', partitions: [{ partition: 1, offset: '4' }] })
+  say('offsets set', await offsets())
+  await here.admin.resetOffsets({ groupId: 'groups', topic: 'groups.a', earliest: true })
+  say('offsets reset', await offsets())
+  const { groups: listed } = await here.admin.listGroups()
+  say('listed', JSON.stringify(listed.filter((group) => group.groupId === 'groups')))
+  say('delete', await outcome(here.admin.deleteGroups(['groups'])))
+  await producer.disconnect()
+}
+
+const scenarios = { cluster, topics, configs, produce, codecs, errors, autocreate, offsets, groups }
 
 async function main([bootstrap, only]) {
   const here = new Here(bootstrap)

@@ -1,7 +1,7 @@
 """The scenarios of aiokafka: scenarios.py HOST:PORT [SCENARIO].
 
 Prints one line per observation to stdout, the same on every run against a fresh broker: no ids, no ports,
-no times of the broker. Consumers assign their partitions and have no group.
+no times of the broker.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
@@ -234,7 +234,87 @@ async def sessions(here):
             print(f"round {number} ->", " ".join(f"{r.partition}@{r.offset}" for r in records))
 
 
-SCENARIOS = [cluster, topics, configs, produce, codecs, errors, autocreate, offsets, sessions]
+def owned(consumer):
+    return sorted(place.partition for place in consumer.assignment())
+
+
+class Listener(ConsumerRebalanceListener):
+    """Writes down what a rebalance takes and gives."""
+
+    def __init__(self):
+        self.events = []
+
+    async def on_partitions_revoked(self, revoked):
+        self.events.append(f"revoked {len(revoked)}")
+
+    async def on_partitions_assigned(self, assigned):
+        self.events.append(f"assigned {len(assigned)}")
+
+
+async def groups(here):
+    await here.create("groups.a", 4)
+    async with here.producer() as producer:
+        for number in range(40):
+            await send(producer, "groups.a", number % 4, number)
+
+    def member(group, **changes):
+        changes = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 200, "retry_backoff_ms": 20, **changes}
+        changes = {"auto_offset_reset": "earliest", "fetch_max_wait_ms": 100, **changes}
+        return AIOKafkaConsumer(bootstrap_servers=here.bootstrap, group_id=group, enable_auto_commit=False, **changes)
+
+    first = member("groups")
+    await first.start()
+    listener = Listener()
+    first.subscribe(["groups.a"], listener=listener)
+    print("first life ->", len(await read(first, 40)), "records")
+    print("commit ->", await outcome(first.commit()))
+    place = TopicPartition("groups.a", 0)
+    print("committed ->", await first.committed(place))
+    print("alone ->", owned(first))
+    second = member("groups")
+    await second.start()
+    second.subscribe(["groups.a"])
+    await until(lambda: balanced(2, first, second))
+    print("two ->", sorted(owned(first) + owned(second)))
+    await second.stop()
+    await until(lambda: balanced(4, first))
+    print("after a leave ->", owned(first))
+    print("first event ->", listener.events[0], "then", listener.events[1])
+    await first.stop()
+    async with here.producer() as producer:
+        for number in range(8):
+            await send(producer, "groups.a", number % 4, number)
+    third = member("groups")
+    await third.start()
+    third.subscribe(["groups.a"])
+    print("second life ->", len(await read(third, 8)), "records")
+    third.seek(place, 3)
+    print("after a seek ->", await third.position(place))
+    noted = {place: OffsetAndMetadata(5, "größer")}
+    print("commit with a note ->", await outcome(third.commit(noted)))
+    print("committed ->", await third.committed(place))
+    long = {place: OffsetAndMetadata(5, "m" * 5000)}
+    print("note too long ->", await named(third.commit(long)))
+    await third.stop()
+    found = await here.admin.list_consumer_group_offsets("groups")
+    print("offsets ->", found[place].offset, found[place].metadata)
+    listed = await here.admin.list_consumer_groups()
+    print("listed ->", sorted(group for group in listed if group[0].startswith("groups")))
+    pattern = member("groups.regex", metadata_max_age_ms=300)
+    await pattern.start()
+    pattern.subscribe(pattern="^groups[.]a$")
+    await until(lambda: balanced(4, pattern))
+    print("pattern ->", owned(pattern))
+    await pattern.stop()
+
+
+async def balanced(count, *consumers):
+    for consumer in consumers:
+        await consumer.getmany(timeout_ms=20)
+    return all(len(owned(consumer)) == count for consumer in consumers)
+
+
+SCENARIOS = [cluster, topics, configs, produce, codecs, errors, autocreate, offsets, sessions, groups]
 
 
 async def main():

@@ -62,6 +62,8 @@ async fn broker() -> Arc<Broker> {
         config,
     };
     let broker = Broker::open(parts).await.expect("the broker opens");
+    let keeper = Arc::clone(&broker);
+    tokio::spawn(async move { keeper.groups().run().await });
     let new = NewTopic {
         partitions: Some(2),
         ..NewTopic::named("t")
@@ -93,13 +95,24 @@ pub fn kafka(data: &[u8]) {
             }
             let frame = input.string();
             let asked = tokio::time::timeout(PATIENCE, answer(&api, BytesMut::from(frame)));
-            match asked.await.expect("every request is answered") {
+            let asked = match asked.await {
+                Ok(asked) => asked,
+                // A member may wait for others, who do not come.
+                Err(_) if waits_for_others(frame) => break,
+                Err(_) => panic!("every request is answered"),
+            };
+            match asked {
                 Outcome::Answer(bytes) => readable(frame, bytes),
                 Outcome::Silence => {}
                 Outcome::Close => break,
             }
         }
     });
+}
+
+/// Whether a frame is a JoinGroup or a SyncGroup.
+fn waits_for_others(frame: &[u8]) -> bool {
+    matches!(frame, [0, 11 | 14, ..])
 }
 
 macro_rules! bodies {

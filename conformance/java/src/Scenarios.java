@@ -36,7 +36,10 @@ public final class Scenarios {
         Map.entry("offsets", RecordScenarios::offsets),
         Map.entry("produce", RecordScenarios::produce),
         Map.entry("sessions", RecordScenarios::sessions),
-        Map.entry("epochs", RecordScenarios::epochs)));
+        Map.entry("epochs", RecordScenarios::epochs),
+        Map.entry("groups", GroupScenarios::groups),
+        Map.entry("statics", GroupScenarios::statics),
+        Map.entry("groupadmin", GroupScenarios::groupadmin)));
 
     final String bootstrap;
     final Admin admin;
