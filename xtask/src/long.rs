@@ -13,6 +13,7 @@ const USAGE: &str = "usage: cargo xtask long TEST
   power-cuts [--cuts N] [--seed N]   power cuts on the simulated disk (500000)
   flips [--kib N]                    every bit of a partition's files, one at a time (64 KiB)
   faults [--count N] [--seed N]      errors at every call to the simulated disk (100000)
+  states [--states N] [--seed N]     damaged and missing files on the simulated disk (1000000)
 ";
 
 /// Runs the long form of a test.
@@ -24,6 +25,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         "power-cuts" => power_cuts(rest),
         "flips" => flips(rest),
         "faults" => faults(rest),
+        "states" => states(rest),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -47,6 +49,15 @@ fn faults(arguments: &[String]) -> Outcome {
     simulation(
         "tests::fault_sites::",
         &[("OTTLA_FAULTS", count), ("OTTLA_SEED", seed)],
+    )
+}
+
+fn states(arguments: &[String]) -> Outcome {
+    let flags = [("--states", 1_000_000), ("--seed", 0)];
+    let [states, seed] = numbers(arguments, flags)?;
+    simulation(
+        "tests::states::",
+        &[("OTTLA_STATES", states), ("OTTLA_SEED", seed)],
     )
 }
 

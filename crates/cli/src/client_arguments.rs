@@ -346,6 +346,8 @@ pub(crate) enum LogVerb {
     Inspect(LogArguments),
     /// Check every byte below a path
     Verify(LogArguments),
+    /// Accept that damaged or missing records are lost, so that readers go on behind them
+    Repair(RepairArguments),
 }
 
 /// `ottla log inspect`, `ottla log verify`
@@ -353,6 +355,18 @@ pub(crate) enum LogVerb {
 pub(crate) struct LogArguments {
     /// A .log file, or the directory of a partition, a topic or a broker
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) form: FormArguments,
+}
+
+/// `ottla log repair`
+#[derive(Debug, Args)]
+pub(crate) struct RepairArguments {
+    /// The directory of a partition, a topic or a broker that is stopped
+    pub(crate) path: PathBuf,
+    /// Do it; without this it only says what it would do
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) form: FormArguments,
 }

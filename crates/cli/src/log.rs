@@ -1,4 +1,5 @@
-//! `ottla log`: a look at the files of a data directory. Reads only, takes no lock.
+//! `ottla log`: a look at the files of a data directory. Reads only and takes no lock, but for
+//! `repair`, which holds the lock of a broker that is stopped.
 //!
 //! `inspect` prints the frames of the mission, `[offset][length][crc][payload]`, one for each record
 //! batch: the offset of its first record, the length field (bytes behind it), the CRC-32C that the
@@ -13,6 +14,8 @@ use storage_disk::directory::{OWN_DIR, partition_of};
 use storage_disk::offline::{self, FrameLine, InspectReport, OfflineError, VerifyReport};
 use vfs::{EntryKind, RealVfs, Vfs};
 
+mod repair;
+
 use crate::client_arguments::{Form, LogArguments, LogVerb};
 use crate::failure::{Exit, Failure};
 use crate::output::{Align, Output, counted, table};
@@ -25,6 +28,7 @@ pub(crate) fn run(verb: LogVerb) -> Result<(), Failure> {
     match verb {
         LogVerb::Inspect(arguments) => inspect(&arguments),
         LogVerb::Verify(arguments) => verify(&arguments),
+        LogVerb::Repair(arguments) => repair::run(&arguments),
     }
 }
 
@@ -235,6 +239,9 @@ fn verify(arguments: &LogArguments) -> Result<(), Failure> {
             let kind = if problem.is_loss { "LOSS" } else { "note" };
             output.line(&format!("{kind}  {}{at}: {what}", problem.path.display()))?;
         }
+        for loss in &report.quarantined {
+            output.line(&repair::loss_line(loss))?;
+        }
         let partitions = counted(report.partitions, "partition");
         output.line(&format!(
             "{} in {}, {}, {partitions}, {}",
@@ -262,7 +269,11 @@ fn verify(arguments: &LogArguments) -> Result<(), Failure> {
         format!("no good records at {}", counted(lost, "place")),
     )
     .why("a broker that runs may be writing there; otherwise the end was torn, or bytes rotted")
-    .fix("stop the broker and look again; a torn end is cut at the next start"))
+    .fix(format!(
+        "stop the broker and look again; a torn end is cut at the next start; \
+         what stays lost: ottla log repair {}",
+        arguments.path.display()
+    )))
 }
 
 fn verify_json(report: &VerifyReport) -> serde_json::Value {
@@ -282,12 +293,15 @@ fn verify_json(report: &VerifyReport) -> serde_json::Value {
         "records": report.records.to_string(),
         "size_bytes": report.size_bytes.to_string(),
         "problems": problems.collect::<Vec<_>>(),
+        "quarantined": report.quarantined.iter().map(repair::loss_json).collect::<Vec<_>>(),
     })
 }
 
 fn failure(error: OfflineError) -> Failure {
     let exit = match &error {
-        OfflineError::NotFound(_) | OfflineError::NoLog(_) => Exit::NotFound,
+        OfflineError::NotFound(_) | OfflineError::NoLog(_) | OfflineError::NoDataDirectory(_) => {
+            Exit::NotFound
+        }
         OfflineError::Io { .. } => Exit::Error,
     };
     Failure::new(exit, error.to_string())

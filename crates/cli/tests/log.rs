@@ -116,6 +116,49 @@ fn damage_is_shown_and_told_by_the_exit_code() {
 }
 
 #[test]
+fn a_repair_says_what_would_be_lost_and_does_it_when_told() {
+    let directory = data();
+    let path = directory.path().to_str().unwrap();
+    let segment = directory
+        .path()
+        .join("t/partition0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[70] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let broker = Broker::start(directory.path());
+    let refused = run(&["log", "repair", path], b"").failed(78);
+    assert!(refused.contains("in use"), "{refused}");
+    broker.stop(Signal::TERM);
+    let ended = run(&["log", "repair", path], b"");
+    assert!(ended.stderr.contains("--yes"), "{}", ended.stderr);
+    let text = ended.ok();
+    assert!(
+        text.contains("LOST") && text.contains("offsets 0 to 1"),
+        "{text}"
+    );
+    assert!(text.contains("would be lost: 1 range, 2 offsets"), "{text}");
+    let json = run(&["log", "repair", path, "-y", "-o", "json"], b"").ok();
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["losses"][0]["last_offset"], "1");
+    assert_eq!(report["done"], true);
+    run(&["log", "verify", path], b"").ok();
+    assert!(
+        run(&["log", "repair", path], b"")
+            .ok()
+            .contains("nothing to accept")
+    );
+    let broker = Broker::start(directory.path());
+    let read = broker.run(&["consume", "t", "-e", "-n", "4"], b"").ok();
+    assert_eq!(read.lines().collect::<Vec<_>>(), ["c", "d", "e", "f"]);
+    broker.stop(Signal::TERM);
+    assert_eq!(
+        std::fs::read(&segment).unwrap(),
+        bytes,
+        "no record is touched"
+    );
+}
+
+#[test]
 fn paths_without_a_log() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();

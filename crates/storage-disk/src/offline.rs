@@ -1,8 +1,10 @@
 //! Looking at logs without owning the data directory: `ottla log inspect` and `ottla log verify`.
 //!
-//! Opens files for reading only, takes no lock, writes nothing, and repairs nothing; a broker may
-//! run meanwhile, and then the end of a log is a moving target.
+//! Opens files for reading only, takes no lock, and writes nothing; a broker may run meanwhile, and
+//! then the end of a log is a moving target. Only `repair` writes, and whoever calls it holds the
+//! lock.
 
+mod repair;
 mod verify;
 
 use std::io;
@@ -15,9 +17,10 @@ use vfs::{EntryKind, File, OpenMode, Vfs};
 use crate::listing;
 use crate::paths::SegmentFile;
 use crate::position::Position;
-use crate::walk::{EpochRange, Step, Walk, resync};
+use crate::walk::{EpochRange, Step, Walk, behind};
 use crate::window::{Access, Fault, fill};
 
+pub use repair::{Loss, RepairPlan, data_dir_above, plan_repair};
 pub use verify::{Problem, VerifyReport, verify};
 
 /// Why nothing could be looked at.
@@ -29,6 +32,9 @@ pub enum OfflineError {
     /// It is neither a segment, nor a partition, topic or data directory.
     #[error("{} holds no log: name a .log file, or the directory of a partition, topic or broker", .0.display())]
     NoLog(PathBuf),
+    /// No data directory is at or above it, so nothing can be locked.
+    #[error("{} is not in a data directory of ottla", .0.display())]
+    NoDataDirectory(PathBuf),
     /// The disk did not answer.
     #[error("cannot read {}: {source}", path.display())]
     Io {
@@ -65,6 +71,10 @@ pub struct Damage {
     pub position: u64,
     /// Where good frames go on, or the file ends.
     pub end: u64,
+    /// The first offset that it should hold.
+    pub first: Offset,
+    /// The offset that good frames go on with; `None`: there are none in this segment.
+    pub next: Option<Offset>,
     /// What is wrong at its begin.
     pub reason: String,
 }
@@ -176,32 +186,37 @@ impl Segment {
     fn walk_frames(&self, show: &mut dyn FnMut(Seen)) -> Result<Option<Offset>, Fault> {
         let range = (Position::ZERO, self.size);
         let (file, access) = (&*self.file, Access::Blocking);
-        let mut walk = Walk::checked(file, access, range, Some(self.base), EpochRange::ANY);
+        let epochs = EpochRange::ANY;
+        let mut walk = Walk::checked(file, access, range, Some(self.base), epochs);
+        let mut landed = self.base;
         loop {
             match walk.step()? {
                 Step::Batch(found) => {
                     let frame = self.frame(found.position, found.header, found.header.crc);
                     show(Seen::Frame(frame));
                 }
-                Step::End => return Ok(walk.expected()),
+                Step::End => return Ok(Some(walk.expected().unwrap_or(landed))),
                 Step::Damaged { position, reason } => {
-                    let expected = walk.expected().unwrap_or(self.base);
+                    let expected = walk.expected().unwrap_or(landed);
                     if let Some(frame) = self.bad_frame(position)? {
                         show(Seen::Frame(frame));
                     }
-                    let next = resync(file, access, (position, self.size), expected)?;
-                    let end = next.map_or(self.size, |next| next.position);
+                    let next = behind((file, access, epochs), (position, self.size), expected)?;
+                    let end = next.map_or(self.size, |(at, _)| at);
                     let path = self.path.clone();
                     let (position, end_bytes) = (position.bytes(), end.bytes());
                     show(Seen::Damage(Damage {
                         path,
                         position,
                         end: end_bytes,
+                        first: expected,
+                        next: next.map(|(_, base)| base),
                         reason,
                     }));
-                    if next.is_none() {
-                        return Ok(walk.expected());
-                    }
+                    let Some((_, base)) = next else {
+                        return Ok(walk.expected().or(Some(landed)));
+                    };
+                    landed = base;
                     walk.jump(end);
                 }
             }

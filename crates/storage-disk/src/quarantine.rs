@@ -89,7 +89,6 @@ impl List {
             .fold(0, |sum, (_, bytes)| sum.saturating_add(bytes.len()))
     }
 
-    #[cfg(test)]
     /// Takes ranges out, or changes them.
     pub(crate) fn update(&mut self, change: impl FnMut(&mut Entry) -> bool) {
         self.entries.retain_mut(change);

@@ -15,3 +15,4 @@ mod quarantine;
 mod scenarios;
 mod script;
 mod spans;
+mod states;

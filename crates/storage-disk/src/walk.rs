@@ -4,6 +4,8 @@
 //! one expected, the epoch must not fall, the length must stay inside the file. Decides nothing
 //! about what damage means: recovery and reads do.
 
+mod hop;
+
 use records::checksum::crc32c_append;
 use records::{BatchHeader, CRC_START, HEADER_BYTES, LOG_OVERHEAD_BYTES, Offset};
 use sabotage::{Safeguard, skips};
@@ -11,6 +13,8 @@ use vfs::File;
 
 use crate::position::Position;
 use crate::window::{Access, Fault, Window};
+
+pub(crate) use hop::behind;
 
 /// Enough for the headers of a few small batches, and one page.
 pub(crate) const HEADER_CHUNK_BYTES: usize = 4096;
@@ -215,9 +219,12 @@ impl<'a> Walk<'a> {
                 "a batch of {size_bytes} bytes where {left} are left"
             ));
         }
-        if header.last_offset_delta < 0 || base < Offset::ZERO {
-            let delta = header.last_offset_delta;
-            return Err(format!("base offset {base} with last offset delta {delta}"));
+        let (delta, count) = (header.last_offset_delta, header.record_count);
+        // Every append is held to this, and a head that breaks it would hide what follows it.
+        if base < Offset::ZERO || delta < 0 || delta.checked_add(1) != Some(count) {
+            return Err(format!(
+                "base offset {base}, last offset delta {delta} and {count} records do not fit"
+            ));
         }
         if let Some(expected) = self.expected.filter(|&expected| expected != base)
             && !skips(Safeguard::OffsetContinuity)

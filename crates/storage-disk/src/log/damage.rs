@@ -26,19 +26,27 @@ impl DiskLog {
         isolation: Isolation,
         (access, reason): (Access, ReadError),
     ) -> Result<Offset, Fault> {
-        if let Some((base, entry)) = self.quarantined(from, access)? {
-            return self.verdict(base, &entry);
+        if let Some((base, known)) = self.quarantined(from, access)?
+            && !known.accepted
+        {
+            return Err(self.lost(base, &known));
         }
         if access == Access::Cached {
             return Err(Fault::NotCached);
         }
-        // Somebody else may have noted it meanwhile: the list decides.
-        let Some((base, entry)) = self.measure_damage(from, isolation)? else {
+        // How far to go is told by the bytes, so that a range of the list that is too long, or is
+        // another log's, hides nothing.
+        let Some((base, found)) = self.measure_damage(from, isolation)? else {
             return Err(reason.into());
         };
-        self.quarantine(base, &[entry], &reason.to_string())?;
+        if let Some((_, known)) = self.quarantined(from, access)?
+            && known.accepted
+        {
+            return Ok(known.last.min(found.last).plus(1));
+        }
+        self.quarantine(base, &[found], &reason.to_string())?;
         match self.quarantined(from, access)? {
-            Some((base, entry)) => self.verdict(base, &entry),
+            Some((base, known)) => Err(self.lost(base, &known)),
             None => Err(reason.into()),
         }
     }
@@ -56,10 +64,7 @@ impl DiskLog {
         Ok(state.quarantine.as_ref().and_then(|known| known.find(from)))
     }
 
-    fn verdict(&self, base: Offset, entry: &Entry) -> Result<Offset, Fault> {
-        if entry.accepted {
-            return Ok(entry.last.plus(1));
-        }
+    fn lost(&self, base: Offset, entry: &Entry) -> Fault {
         let path = SegmentFile::Log.path(&self.directory(), base);
         let Entry {
             first,
@@ -75,7 +80,7 @@ impl DiskLog {
         );
         let failure = self.failure("quarantined", &what);
         tracing::debug!(%failure, "a read of damaged records");
-        Err(Fault::Read(ReadError::Corrupt(failure)))
+        Fault::Read(ReadError::Corrupt(failure))
     }
 
     /// Reads the quarantine lists, unless that was done.
@@ -162,6 +167,7 @@ impl DiskLog {
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let index = self.lookup(&plan, &*file, access)?;
         let entry = reader.damage_at(&index, from, plan.limit_offset)?;
+        let entry = entry.filter(|entry| entry.holds(from));
         Ok(entry.map(|entry| (plan.base, entry)))
     }
 

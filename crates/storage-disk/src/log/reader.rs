@@ -90,9 +90,10 @@ impl SegmentReader<'_> {
             let range = (walk.position(), self.limit);
             walk = Walk::checked(self.file, self.access, range, walk.expected(), self.epochs);
         }
+        let mut before = None;
         loop {
             match walk.step()? {
-                Step::Batch(found) if found.header.last_offset() < from => {}
+                Step::Batch(found) if found.header.last_offset() < from => before = Some(found),
                 Step::Batch(found) if found.header.base_offset <= from => {
                     return Ok(Sought::Batch(found));
                 }
@@ -108,7 +109,8 @@ impl SegmentReader<'_> {
                 }
                 Step::Damaged { position, reason } => {
                     let expected = walk.expected().unwrap_or(self.base);
-                    match self.behind_damage(index, position, expected)? {
+                    let (bad, first) = self.damage_begins(before, (position, expected))?;
+                    match self.behind_damage(index, bad, first)? {
                         Some(found) if found.header.base_offset <= from => {
                             walk.jump(found.position);
                         }
@@ -117,6 +119,24 @@ impl SegmentReader<'_> {
                 }
             }
         }
+    }
+
+    /// Where damage that a walk over headers met really begins: the length of the batch before may
+    /// be what is wrong, and then the walk was led astray.
+    fn damage_begins(
+        &self,
+        before: Option<Found>,
+        (position, expected): (Position, Offset),
+    ) -> Result<(Position, Offset), Fault> {
+        let Some(before) = before.filter(|before| before.end() == position) else {
+            return Ok((position, expected));
+        };
+        let (range, base) = ((before.position, position), before.header.base_offset);
+        let mut walk = Walk::checked(self.file, self.access, range, Some(base), self.epochs);
+        Ok(match walk.step()? {
+            Step::Batch(_) => (position, expected),
+            Step::End | Step::Damaged { .. } => (before.position, base),
+        })
     }
 
     /// A walk over headers, as all reads walk: what one of them takes for a batch, all do.
@@ -231,18 +251,20 @@ impl SegmentReader<'_> {
                 .walk_from(None)?
                 .expect("the start of a segment needs no entry"),
         };
+        let mut before = None;
         loop {
             match walk.step()? {
-                Step::Batch(found) if found.header.next_offset() > from => {
-                    if take(&found).is_break() {
+                Step::Batch(found) => {
+                    before = Some(found);
+                    if found.header.next_offset() > from && take(&found).is_break() {
                         return Ok(());
                     }
                 }
-                Step::Batch(_) => {}
                 Step::End => return Ok(()),
                 Step::Damaged { position, .. } => {
                     let expected = walk.expected().unwrap_or(self.base);
-                    match self.behind_damage(index, position, expected)? {
+                    let (bad, first) = self.damage_begins(before, (position, expected))?;
+                    match self.behind_damage(index, bad, first)? {
                         Some(found) => walk.jump(found.position),
                         None => return Ok(()),
                     }
@@ -310,7 +332,7 @@ impl SegmentReader<'_> {
                         }
                         Some(found) => {
                             let range = (position, found.position);
-                            let next = found.header.base_offset;
+                            let next = found.header.base_offset.min(next_base);
                             return Ok(Some(entry(first, next, range, Label::J)));
                         }
                         None => {

@@ -9,7 +9,8 @@ use storage::conformance::run;
 use storage::{BytesPermit, Fence, LogConfig, LogStore, TopicId, TopicMeta, TopicName};
 use vfs::{OpenMode, SimVfs, Vfs};
 
-use super::{FrameLine, OfflineError, inspect, verify};
+use super::{FrameLine, OfflineError, data_dir_above, inspect, plan_repair, verify};
+use crate::recovery::Label;
 use crate::{DiskOptions, Durability, open};
 
 /// A data directory with one topic of two partitions; all records are in the first, in segments.
@@ -260,4 +261,50 @@ fn cut(vfs: &SimVfs, path: &Path, bytes: u64) {
     let file = vfs.open(path, OpenMode::ReadWrite).expect("it opens");
     let size = file.size_bytes().expect("it has a size");
     file.set_size(size - bytes).expect("it is cut");
+}
+
+#[test]
+fn a_repair_accepts_what_is_lost_and_touches_no_record() {
+    let vfs = data_directory();
+    let directory = Path::new("/data/events/partition0");
+    let names = vfs.read_dir(directory).expect("listed");
+    let logs: Vec<_> = names
+        .iter()
+        .map(|entry| directory.join(&entry.name))
+        .filter(|path| path.extension().is_some_and(|kind| kind == "log"))
+        .collect();
+    assert!(logs.len() >= 3, "{logs:?}");
+    vfs.damage(&logs[0], 70, &[0xEE]).expect("damaged");
+    vfs.remove_file(&logs[1]).expect("it is there");
+    let bytes = vfs::read_whole(&vfs, &logs[0], 1 << 20).expect("read");
+    assert!(plan_repair(&vfs, Path::new("/data/none")).is_err());
+    assert_eq!(
+        data_dir_above(&vfs, directory).expect("found"),
+        Path::new("/data")
+    );
+    for path in ["/data", "/data/events", "/data/events/partition0"] {
+        let plan = plan_repair(&vfs, Path::new(path)).expect("looked at");
+        let labels: Vec<Label> = plan.open().map(|loss| loss.label).collect();
+        assert_eq!(labels, [Label::J, Label::K], "{path}: {:?}", plan.losses);
+        assert_eq!(plan.losses[0].first.get(), 0);
+    }
+    let before = verify(&vfs, directory).expect("looked at");
+    assert!(before.problems.iter().any(|problem| problem.is_loss));
+    assert!(before.quarantined.is_empty(), "a plan writes nothing");
+    let plan = plan_repair(&vfs, Path::new("/data")).expect("looked at");
+    plan.apply(&vfs).expect("accepted");
+    let after = verify(&vfs, directory).expect("looked at");
+    assert!(
+        !after.problems.iter().any(|problem| problem.is_loss),
+        "{:?}",
+        after.problems
+    );
+    assert_eq!(after.quarantined.len(), 2);
+    let again = plan_repair(&vfs, Path::new("/data")).expect("looked at");
+    assert_eq!((again.open().count(), again.losses.len()), (0, 2));
+    assert_eq!(
+        vfs::read_whole(&vfs, &logs[0], 1 << 20).expect("read"),
+        bytes,
+        "no record is touched"
+    );
 }

@@ -7,7 +7,7 @@ use records::{DecodeBudget, HEADER_BYTES, Offset, validate_records_deep};
 use storage::{LeaderEpochs, PartitionId};
 use vfs::{EntryKind, Vfs};
 
-use super::{OfflineError, Seen, Segment, at, segments_of};
+use super::{Loss, OfflineError, Seen, Segment, at, segments_of};
 use crate::directory::{OWN_DIR, partition_of};
 use crate::index::OffsetIndex;
 use crate::listing;
@@ -15,6 +15,7 @@ use crate::mend::{Mender, Verdict};
 use crate::paths::{EPOCH_FILE, SegmentFile, partition_dir};
 use crate::position::Position;
 use crate::producer_snapshot;
+use crate::quarantine::Quarantine;
 use crate::spans::{Stored, owner_of};
 use crate::time_index::TimeIndex;
 use crate::topic_meta::StoredTopic;
@@ -53,6 +54,8 @@ pub struct VerifyReport {
     pub size_bytes: u64,
     /// Everything that is not as it should be.
     pub problems: Vec<Problem>,
+    /// What quarantine lists say.
+    pub quarantined: Vec<Loss>,
 }
 
 impl VerifyReport {
@@ -77,8 +80,12 @@ pub fn verify(vfs: &dyn Vfs, path: &Path) -> Result<VerifyReport, OfflineError> 
     match vfs.stat(path).map_err(at(path))?.map(|stat| stat.kind) {
         None => return Err(OfflineError::NotFound(path.to_owned())),
         Some(EntryKind::File) => {
+            let known = match path.parent() {
+                Some(directory) => Quarantine::read(vfs, directory).map_err(at(directory))?,
+                None => Quarantine::default(),
+            };
             for segment in segments_of(vfs, path)? {
-                check_segment(vfs, &segment, &mut report)?;
+                check_segment(vfs, &segment, &known, &mut report)?;
             }
         }
         Some(_) => check_directory(vfs, path, &mut report)?,
@@ -154,14 +161,29 @@ fn check_partition(
 ) -> Result<(), OfflineError> {
     let segments = segments_of(vfs, directory)?;
     report.partitions = report.partitions.saturating_add(1);
+    let known = Quarantine::read(vfs, directory).map_err(at(directory))?;
+    let listed = known
+        .entries()
+        .map(|(base, entry)| Loss::of(directory, base, entry));
+    report.quarantined.extend(listed);
+    let start = segments.first().map_or(Offset::ZERO, |first| first.base);
+    for (base, entry) in known.entries().filter(|(_, entry)| entry.last < start) {
+        let what = format!(
+            "offsets {} to {} are in no segment",
+            entry.first, entry.last
+        );
+        let path = SegmentFile::Log.path(directory, base);
+        report.problem(&path, None, told(what, entry.accepted), !entry.accepted);
+    }
     let mut expected: Option<Offset> = None;
     for segment in &segments {
         if let Some(expected) = expected.filter(|expected| *expected != segment.base) {
             let base = segment.base;
             let what = format!("it begins at offset {base}, the one before it ends at {expected}");
-            report.problem(&segment.path, None, what, true);
+            let accepted = expected < base && is_accepted(&known, (expected, Some(base)));
+            report.problem(&segment.path, None, told(what, accepted), !accepted);
         }
-        expected = check_segment(vfs, segment, report)?;
+        expected = check_segment(vfs, segment, &known, report)?;
     }
     check_small_files(vfs, directory, expected.unwrap_or_default(), report)
 }
@@ -169,6 +191,7 @@ fn check_partition(
 fn check_segment(
     vfs: &dyn Vfs,
     segment: &Segment,
+    known: &Quarantine,
     report: &mut VerifyReport,
 ) -> Result<Option<Offset>, OfflineError> {
     report.segments = report.segments.saturating_add(1);
@@ -190,7 +213,10 @@ fn check_segment(
         Seen::Frame(_) => {}
         Seen::Damage(damage) => {
             let what = format!("no good frame up to byte {}: {}", damage.end, damage.reason);
-            report.problem(&segment.path, Some(damage.position), what, true);
+            let accepted = is_accepted(known, (damage.first, damage.next));
+            end = damage.next.unwrap_or(end);
+            let at = Some(damage.position);
+            report.problem(&segment.path, at, told(what, accepted), !accepted);
         }
     })?;
     if let Some(error) = failed {
@@ -265,6 +291,23 @@ fn owner(vfs: &dyn Vfs, directory: &Path, base: Offset) -> Option<u32> {
         partition: partition_of(name)?,
     };
     Some(owner_of(partition, base))
+}
+
+/// Whether somebody accepted that these offsets are lost.
+fn is_accepted(known: &Quarantine, (first, next): (Offset, Option<Offset>)) -> bool {
+    let accepted = known
+        .find(first)
+        .filter(|(_, entry)| entry.accepted)
+        .map(|(_, entry)| entry.last.plus(1));
+    accepted.is_some_and(|end| next.is_none_or(|next| next <= end))
+}
+
+fn told(what: String, accepted: bool) -> String {
+    if accepted {
+        format!("{what}; its loss was accepted")
+    } else {
+        what
+    }
 }
 
 /// Opens the batch and looks at each record.

@@ -158,7 +158,10 @@ impl Start<'_> {
         let circumstances = Circumstances {
             partition,
             floor,
-            log_start: known.map(|known| known.log_start),
+            // What a whole journal does not name begins at its start.
+            log_start: known
+                .map(|known| known.log_start)
+                .or_else(|| (floor == start_floor()).then_some(Offset::ZERO)),
             same_boot: self.same_boot,
             // Metadata that lost its last commits must not make good batches incredible.
             epoch_max: self

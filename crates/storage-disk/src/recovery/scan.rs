@@ -6,7 +6,7 @@ use vfs::File;
 
 use super::table::Rest;
 use crate::position::Position;
-use crate::walk::{EpochRange, Found, Step, Walk, resync};
+use crate::walk::{EpochRange, Step, Walk, behind};
 use crate::window::{Access, Fault, Window};
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -124,12 +124,8 @@ fn salvage(
     let mut at = bad;
     loop {
         let next = salvage.next;
-        let target = match hop((file, epochs), (at, size), next)? {
-            Some(target) => Some(target),
-            None => resync(file, Access::Blocking, (at, size), next)?
-                .map(|found| (found.position, found.header.base_offset)),
-        };
-        let Some((position, base)) = target else {
+        let access = Access::Blocking;
+        let Some((position, base)) = behind((file, access, epochs), (at, size), next)? else {
             salvage.tail = Some((at, next));
             return Ok(salvage);
         };
@@ -144,34 +140,6 @@ fn salvage(
             return Ok(salvage);
         }
     }
-}
-
-/// Where the next batch begins if only the records of the batch at `at` are damaged: its head
-/// fits, and leads to another that fits, or exactly to the end.
-fn hop(
-    (file, epochs): (&dyn File, EpochRange),
-    (at, size): (Position, Position),
-    expected: Offset,
-) -> Result<Option<(Position, Offset)>, Fault> {
-    let believable = |found: &Found| {
-        let count = i64::from(found.header.record_count);
-        count == i64::from(found.header.last_offset_delta).saturating_add(1)
-    };
-    let range = (at, size);
-    let mut heads =
-        Walk::headers(file, Access::Blocking, range, Some(expected)).with_epochs(epochs);
-    let Step::Batch(found) = heads.step()? else {
-        return Ok(None);
-    };
-    if !believable(&found) {
-        return Ok(None);
-    }
-    let target = (found.end(), found.header.next_offset());
-    Ok(match heads.step()? {
-        Step::Batch(next) if believable(&next) => Some(target),
-        Step::End => Some(target),
-        _ => None,
-    })
 }
 
 /// How far the good batches of a whole segment reach.
