@@ -47,6 +47,19 @@ fn weaker_modes_show_at_once_and_sync_behind() {
 }
 
 #[test]
+fn a_read_ends_where_nothing_more_is_synced() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    place(&*log, batch(&[b"synced"]));
+    life.sync();
+    place(&*log, batch(&[b"written"]));
+    assert_eq!(read_all(&*log), [(0, b"synced".to_vec())]);
+    life.sync();
+    assert_eq!(read_all(&*log).len(), 2);
+}
+
+#[test]
 fn what_was_written_during_a_sync_waits_for_the_next() {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);
