@@ -140,7 +140,7 @@ pub trait File: Send + Sync + Debug {
 
     /// Starts writing the range back without waiting (`sync_file_range` WRITE); a hint. Not for
     /// bytes that a later [`File::sync_data`] is to vouch for: where ext4 finds no room for them
-    /// now, it tells only this call, and that sync succeeds (docs/adr/0006).
+    /// now, it tells only this call, and that sync succeeds (docs/adr/0007).
     fn start_writeback(&self, at: u64, size_bytes: u64);
 
     /// The descriptor, for `sendfile`; `None` for a simulated file.
@@ -152,7 +152,7 @@ pub trait FileSystem: Send + Sync + Debug {
     /// Makes all files and names durable (`syncfs`). Reports a write to the device that failed
     /// since this was opened once, whichever file it belonged to: open it before the first write.
     /// Not for bytes of files that are acknowledged: ext4 does not report here all that
-    /// [`File::sync_data`] reports (docs/adr/0006).
+    /// [`File::sync_data`] reports (docs/adr/0007).
     fn sync(&self) -> io::Result<()>;
 }
 
