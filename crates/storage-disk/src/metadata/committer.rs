@@ -19,6 +19,7 @@ use vfs::Vfs;
 use super::entries;
 use super::pair::{self, Pair};
 use crate::error::{WriteError, failure};
+use crate::names;
 
 /// Small in tests, so that their few commits get there.
 const ROLL_BYTES_MIN: u64 = if cfg!(test) { 4096 } else { 1024 * 1024 };
@@ -271,35 +272,42 @@ impl Committer {
         let mut pair = match Pair::create(&*self.vfs, &self.dir, new) {
             Ok(pair) => pair,
             Err(error) => {
-                self.abandon(new, &failure("create files in", &self.dir, &error));
-                return Ok(());
+                return self.abandon(new, &failure("create files in", &self.dir, &error));
             }
         };
         let begun = pair.begin(&*self.vfs, &self.dir, &self.table.read());
         match begun {
             Ok(()) => self.pair = pair,
-            Err(WriteError::NoSpace(reason)) => {
-                self.abandon(new, &reason);
-                return Ok(());
-            }
+            Err(WriteError::NoSpace(reason)) => return self.abandon(new, &reason),
             Err(WriteError::Failed(failure)) => return Err(failure),
         }
         self.begin_generation();
         // The new one is durable and counts; an old one that stays is only wasted space.
-        if let Err(error) = pair::remove(&*self.vfs, &self.dir, old) {
-            tracing::warn!(generation = old, %error, "cannot remove metadata files of the past");
-        }
-        Ok(())
+        self.remove(old)
     }
 
     /// Goes on with the old generation. The new one does not count, now or after a power cut: the
     /// write that was refused is cut off durably, so no copy of it has an end mark.
-    fn abandon(&mut self, new: u32, reason: &StorageFailure) {
+    fn abandon(&mut self, new: u32, reason: &StorageFailure) -> Result<(), StorageFailure> {
         tracing::warn!(%reason, "the metadata files are not rewritten for now");
-        if let Err(error) = pair::remove(&*self.vfs, &self.dir, new) {
-            tracing::warn!(generation = new, %error, "cannot remove unfinished metadata files");
-        }
         self.roll_at_bytes = self.pair.size_bytes().saturating_add(self.rule.bytes_min);
+        self.remove(new)
+    }
+
+    /// Removes files that do not count. Ones that stay are only wasted space.
+    fn remove(&self, generation: u32) -> Result<(), StorageFailure> {
+        match pair::remove(&*self.vfs, &self.dir, generation) {
+            // IMPORTANT: the journal's names are in the same directory. One that was lost with this
+            // sync would not be reported to the journal's own.
+            Err(error) if names::is_failed_sync(&error) => {
+                Err(failure("remove files in", &self.dir, &error))
+            }
+            Err(error) => {
+                tracing::warn!(generation, %error, "cannot remove metadata files");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 }
 

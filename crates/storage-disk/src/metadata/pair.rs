@@ -15,6 +15,7 @@ use vfs::Vfs;
 use super::entries::{self, COMMITS, SNAPSHOT, SNAPSHOT_END, SnapshotEnd};
 use crate::error::{WriteError, failure};
 use crate::frames::{Frame, FrameWriter};
+use crate::names;
 
 /// The copies, by the letter in their names.
 pub(super) const COPIES: [&str; 2] = ["a", "b"];
@@ -158,7 +159,7 @@ impl Pair {
     }
 }
 
-/// Removes what there is of a generation, durably.
+/// Removes what there is of a generation, durably. See [`names::is_failed_sync`].
 pub(super) fn remove(vfs: &dyn Vfs, dir: &Path, generation: u32) -> io::Result<()> {
     for copy in COPIES {
         match vfs.remove_file(&path_of(dir, copy, generation)) {
@@ -166,5 +167,5 @@ pub(super) fn remove(vfs: &dyn Vfs, dir: &Path, generation: u32) -> io::Result<(
             removed => removed?,
         }
     }
-    vfs.sync_dir(dir)
+    names::sync_dir(vfs, dir)
 }
