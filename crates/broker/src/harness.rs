@@ -317,4 +317,8 @@ impl LogStore for FaultyStore {
     fn volume(&self) -> storage::Volume {
         self.memory.volume()
     }
+
+    fn findings(&self) -> storage::Findings {
+        self.memory.findings()
+    }
 }

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::{Clock, Rng};
-use storage::{BytesBudget, LogStore, Metadata, TopicId, Volume};
+use storage::{BytesBudget, Findings, LogStore, Metadata, TopicId, Volume};
 
 pub use admin::NewTopic;
 pub use alter_configs::{BrokerScope, ConfigChange, ConfigEdit, ConfigOperation};
@@ -126,6 +126,11 @@ impl Broker {
     /// Where the records are, and the room there. May wait for the disk.
     pub fn volume(&self) -> Volume {
         self.store.volume()
+    }
+
+    /// What the store found wrong with the records since the start, and mended.
+    pub fn findings(&self) -> Findings {
+        self.store.findings()
     }
 
     /// All topics at this moment.

@@ -3,15 +3,16 @@
 use std::fmt::Write;
 
 use broker::{Broker, Counters};
+use storage::Findings;
 
 /// Media type of the page.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-type Counted = (&'static str, &'static str, fn(&Counters) -> u64);
-type Measured = (&'static str, &'static str, fn(&Broker) -> u64);
+/// Name, help, value.
+type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
 
-/// Numbers that only grow: name, help, value.
-const COUNTERS: [Counted; 9] = [
+/// Numbers that only grow.
+const COUNTERS: [Metric<Counters>; 9] = [
     ("ottla_messages_in", "Records written.", |c| {
         c.messages_in.get()
     }),
@@ -43,8 +44,8 @@ const COUNTERS: [Counted; 9] = [
     }),
 ];
 
-/// Numbers that go up and down: name, help, value.
-const GAUGES: [Measured; 3] = [
+/// Numbers that go up and down.
+const GAUGES: [Metric<Broker>; 3] = [
     ("ottla_connections", "Connections open.", |b| {
         b.counters().connections.get()
     }),
@@ -54,25 +55,82 @@ const GAUGES: [Measured; 3] = [
     }),
 ];
 
-/// One line a metric; no series for each partition.
+/// What the store found and mended: numbers that only grow.
+const MENDED: [Metric<Findings>; 3] = [
+    (
+        "ottla_repaired_heads",
+        "Damaged heads of batches that reads repaired.",
+        |f| f.repaired_heads,
+    ),
+    (
+        "ottla_recovery_scanned_bytes",
+        "Bytes of records that recovery read.",
+        |f| f.scanned_bytes,
+    ),
+    (
+        "ottla_recovery_cut_bytes",
+        "Bytes that recovery cut from logs.",
+        |f| f.cut_bytes,
+    ),
+];
+
+/// What the store found and could not mend.
+const LOST: [Metric<Findings>; 2] = [
+    (
+        "ottla_quarantined_ranges",
+        "Ranges of offsets that cannot be read and nobody accepted, in the partitions recovered or used since the start.",
+        |f| f.quarantined_ranges,
+    ),
+    (
+        "ottla_quarantined_records",
+        "Offsets in these ranges.",
+        |f| f.quarantined_records,
+    ),
+];
+
+const RECOVERED: &str = "ottla_recovery_findings";
+
+/// One line a metric, and one for each label of recovery; no series for each partition.
 pub(crate) fn render(broker: &Broker) -> String {
+    let findings = broker.findings();
     let mut page = String::new();
-    for (name, help, value) in COUNTERS {
-        let value = value(broker.counters());
-        let metric = writeln!(
-            page,
-            "# HELP {name} {help}\n# TYPE {name} counter\n{name}_total {value}"
-        );
-        metric.expect("a String takes every write");
-    }
-    for (name, help, value) in GAUGES {
-        let value = value(broker);
-        let metric = writeln!(
-            page,
-            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}"
-        );
-        metric.expect("a String takes every write");
+    counters(&mut page, &COUNTERS, broker.counters());
+    gauges(&mut page, &GAUGES, broker);
+    counters(&mut page, &MENDED, &findings);
+    gauges(&mut page, &LOST, &findings);
+    head(
+        &mut page,
+        (RECOVERED, "What recovery met, by label."),
+        "counter",
+    );
+    for (label, count) in &findings.recovered {
+        let name = format!("{RECOVERED}_total{{label=\"{label}\"}}");
+        line(&mut page, &name, *count);
     }
     page.push_str("# EOF\n");
     page
+}
+
+fn counters<T>(page: &mut String, metrics: &[Metric<T>], of: &T) {
+    for (name, help, value) in metrics {
+        head(page, (name, help), "counter");
+        line(page, &format!("{name}_total"), value(of));
+    }
+}
+
+fn gauges<T>(page: &mut String, metrics: &[Metric<T>], of: &T) {
+    for (name, help, value) in metrics {
+        head(page, (name, help), "gauge");
+        line(page, name, value(of));
+    }
+}
+
+fn head(page: &mut String, (name, help): (&str, &str), kind: &str) {
+    let head = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    head.expect("a String takes every write");
+}
+
+fn line(page: &mut String, name: &str, value: u64) {
+    let line = writeln!(page, "{name} {value}");
+    line.expect("a String takes every write");
 }

@@ -6,16 +6,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use broker::{Broker, BrokerConfig, NewTopic, Parts};
+use broker::{Broker, BrokerConfig, Fetch, FetchPartition, NewTopic, Parts};
 use clock::{SeededRng, SimClock};
 use http_body_util::BodyExt;
+use records::{BatchBuilder, Codec, Offset};
 use storage::memory::{MemoryMetadata, MemoryStore};
+use storage::{BytesPermit, Isolation, LogStore, Metadata};
+use storage_disk::{Disk, DiskOptions, Durability};
 use tower::ServiceExt;
+use vfs::{OpenMode, SimVfs, Vfs};
 
 async fn pages() -> (Router, Arc<Broker>, Arc<AtomicBool>) {
+    pages_over(
+        Arc::new(MemoryStore::new()),
+        Arc::new(MemoryMetadata::new()),
+    )
+    .await
+}
+
+async fn pages_over(
+    store: Arc<dyn LogStore>,
+    metadata: Arc<dyn Metadata>,
+) -> (Router, Arc<Broker>, Arc<AtomicBool>) {
     let broker = Broker::open(Parts {
-        store: Arc::new(MemoryStore::new()),
-        metadata: Arc::new(MemoryMetadata::new()),
+        store,
+        metadata,
         clock: Arc::new(SimClock::starting_at(1_700_000_000_000)),
         rng: Arc::new(SeededRng::new(7)),
         config: BrokerConfig::default(),
@@ -72,4 +87,125 @@ async fn an_unknown_path_says_where_to_look() {
     let (status, text) = get(&pages, "/nope").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(text.contains("see /"), "{text}");
+}
+
+const LOG: &str = "/data/orders/partition0/00000000000000000000.log";
+const BATCHES: usize = 4;
+
+fn open_disk(vfs: &SimVfs) -> Disk {
+    let options = DiskOptions {
+        data_dir: "/data".into(),
+        durability: Durability::Fsync,
+        min_free_bytes: 0,
+        open_files_max: 100,
+    };
+    let clock = Arc::new(SimClock::starting_at(1_700_000_000_000));
+    let fatal = Arc::new(|failure: &storage::StorageFailure| panic!("{failure}"));
+    storage_disk::open(Arc::new(vfs.clone()), clock, options, fatal).unwrap()
+}
+
+/// A disk after a clean stop, with a topic of one-record batches of one size.
+async fn written() -> SimVfs {
+    let vfs = SimVfs::new();
+    let disk = open_disk(&vfs);
+    let (_, broker, _) = pages_over(disk.store.clone(), disk.metadata.clone()).await;
+    let topic = broker
+        .create_topic(NewTopic::named("orders"))
+        .await
+        .unwrap();
+    for _ in 0..BATCHES {
+        let mut batch = BatchBuilder::new(Codec::None);
+        batch
+            .append(1_700_000_000_000, None, Some(b"a value"), &[])
+            .unwrap();
+        let batch = batch.build().unwrap();
+        let ticket = broker.append_checked(&topic, 0, batch, BytesPermit::free());
+        ticket.unwrap().durable().await.unwrap();
+    }
+    drop((broker, topic));
+    disk.close().unwrap();
+    vfs
+}
+
+/// Changes a byte of the second batch.
+fn flip(vfs: &SimVfs, byte: usize) {
+    let bytes = vfs::read_whole(vfs, LOG.as_ref(), 1 << 20).unwrap();
+    let at = bytes.len() / BATCHES + byte;
+    vfs.damage(LOG.as_ref(), at as u64, &[bytes[at] ^ 1])
+        .unwrap();
+}
+
+async fn read_all(broker: &Broker) {
+    for from in (0..).take(BATCHES) {
+        let partition = FetchPartition {
+            topic: broker.topic("orders").unwrap(),
+            partition: 0,
+            from: Offset::new(from),
+            bytes_max: 1,
+            current_leader_epoch: None,
+            last_fetched_epoch: None,
+        };
+        let fetch = Fetch {
+            partitions: vec![partition],
+            bytes_min: 1,
+            bytes_max: 1,
+            wait: std::time::Duration::ZERO,
+            isolation: Isolation::ReadUncommitted,
+        };
+        broker.fetch(fetch).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_found_and_mended_shows_in_the_metrics() {
+    let names = [
+        "ottla_quarantined_ranges",
+        "ottla_quarantined_records",
+        "ottla_repaired_heads_total",
+        "ottla_recovery_cut_bytes_total",
+        "ottla_recovery_findings_total{label=\"E\"}",
+    ];
+    type Damage = fn(&SimVfs);
+    let cases: [(&str, Damage, [u64; 5]); 4] = [
+        ("nothing", |_| {}, [0, 0, 0, 0, 0]),
+        ("a record", |vfs| flip(vfs, 65), [1, 1, 0, 0, 0]),
+        ("a base offset", |vfs| flip(vfs, 7), [0, 0, 1, 0, 0]),
+        (
+            "zeros at the end",
+            |vfs| {
+                let log = vfs.open(LOG.as_ref(), OpenMode::ReadWrite).unwrap();
+                let size = vfs.stat(LOG.as_ref()).unwrap().unwrap().size_bytes;
+                vfs::write_all_at(&*log, &[0; 500], size).unwrap();
+            },
+            [0, 0, 0, 500, 1],
+        ),
+    ];
+    let original = written().await;
+    for (what, damage, expected) in cases {
+        let vfs = original.fork();
+        damage(&vfs);
+        let disk = open_disk(&vfs);
+        let (pages, broker, _) = pages_over(disk.store.clone(), disk.metadata.clone()).await;
+        read_all(&broker).await;
+        let (_, metrics) = get(&pages, "/metrics").await;
+        for (name, value) in names.iter().zip(expected) {
+            let line = format!("\n{name} {value}\n");
+            assert!(metrics.contains(&line), "{what}: {line:?} in {metrics}");
+        }
+        let labels = metrics.matches("_findings_total{label=").count();
+        assert_eq!(labels, 17, "{what}: {metrics}");
+        drop((pages, broker));
+        disk.close().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_recovers_nothing_has_no_findings() {
+    let (pages, _broker, _ready) = pages().await;
+    let (_, metrics) = get(&pages, "/metrics").await;
+    assert!(
+        metrics.contains("\nottla_quarantined_ranges 0\n"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("{label="), "{metrics}");
 }

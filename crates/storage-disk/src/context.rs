@@ -15,6 +15,7 @@ use crate::maintenance::Upkeep;
 use crate::options::{DiskOptions, Durability};
 use crate::pool::Pool;
 use crate::space::Space;
+use crate::tally::Tally;
 
 /// Threads that read what is not in memory.
 const COLD_READERS: usize = 4;
@@ -36,8 +37,8 @@ pub(crate) struct Context {
     pub(crate) flusher: Flusher,
     pub(crate) upkeep: Upkeep,
     pub(crate) cold: Pool,
+    pub(crate) tally: Tally,
     log_numbers: AtomicU64,
-    mended_heads: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -81,7 +82,7 @@ impl Context {
             upkeep: Upkeep::default(),
             cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
             log_numbers: AtomicU64::new(0),
-            mended_heads: AtomicU64::new(0),
+            tally: Tally::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -89,16 +90,6 @@ impl Context {
     /// A number that no other log of this process has.
     pub(crate) fn next_log_number(&self) -> u64 {
         self.log_numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// A damaged head of a batch was repaired.
-    pub(crate) fn note_mended(&self) {
-        self.mended_heads.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many heads of batches were repaired since the start.
-    pub(crate) fn mended_heads(&self) -> u64 {
-        self.mended_heads.load(Ordering::Relaxed)
     }
 
     /// From here on nothing is accepted.

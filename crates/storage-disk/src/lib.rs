@@ -49,6 +49,7 @@ mod segment_index;
 mod space;
 mod spans;
 mod store;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod time_index;

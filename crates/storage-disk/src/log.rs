@@ -198,6 +198,8 @@ impl DiskLog {
             let mut state = self.state.lock();
             state.condition = Condition::Removed(failure.clone());
             state.loaded = None;
+            state.quarantine = None;
+            self.count_lost(&state);
         }
         self.context.files.forget(self.number);
         self.fail(&failure);

@@ -22,6 +22,7 @@ use crate::directory::{DataDirectory, OpenDiskError, at, io_error};
 use crate::error::WriteError;
 use crate::flush::PARALLEL_SYNCS;
 use crate::health::Health;
+use crate::log::DiskLog;
 use crate::maintenance::{watermark, write_journal};
 use crate::metadata::DiskMetadata;
 use crate::options::DiskOptions;
@@ -107,6 +108,7 @@ pub(crate) fn open_with(
         topics,
     ));
     report.partitions = shared.logs().len();
+    note_findings(&shared, &report);
     known_store.get_or_init(|| Arc::downgrade(&shared));
     let mut disk = Disk {
         store: Arc::new(DiskStore::new(Arc::clone(&shared))),
@@ -122,6 +124,18 @@ pub(crate) fn open_with(
         disk.start_threads()?;
     }
     Ok(disk)
+}
+
+/// Recovery read or wrote the quarantine lists of some partitions: what they say counts from now on.
+fn note_findings(shared: &Shared, report: &RecoveryReport) {
+    shared.context.tally.add_recovery(report);
+    let listed = |log: &Arc<DiskLog>| report.listed.contains(&log.id());
+    for log in shared.logs().iter().filter(|log| listed(log)) {
+        if log.load_quarantine().is_err() {
+            let directory = log.directory();
+            tracing::warn!(directory = %directory.display(), "quarantine lists are read later");
+        }
+    }
 }
 
 /// Tells every log, then the process.
@@ -146,9 +160,9 @@ impl Disk {
         self.shared.context.leader_epoch
     }
 
-    /// How many damaged heads of batches were repaired since the start; see docs/formats.md.
+    /// How many damaged heads of batches reads repaired since the start; see docs/formats.md.
     pub fn repaired_heads(&self) -> u64 {
-        self.shared.context.mended_heads()
+        self.shared.context.tally.findings().repaired_heads
     }
 
     fn places(&self) -> Vec<Watermark> {

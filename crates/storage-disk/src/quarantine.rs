@@ -237,12 +237,16 @@ impl Quarantine {
     /// Reads the lists in the directory of a partition.
     pub(crate) fn read(vfs: &dyn Vfs, directory: &Path) -> io::Result<Self> {
         let listing = listing::list(vfs, directory)?.unwrap_or_default();
-        let lists = listing
-            .quarantines
+        Ok(Self::of_segments((vfs, directory), &listing.quarantines))
+    }
+
+    /// Reads the lists of these segments.
+    pub(crate) fn of_segments((vfs, directory): (&dyn Vfs, &Path), bases: &[Offset]) -> Self {
+        let lists = bases
             .iter()
             .map(|&base| (base, List::read(vfs, directory, base).entries));
         let lists = lists.filter(|(_, entries)| !entries.is_empty()).collect();
-        Ok(Self { lists })
+        Self { lists }
     }
 
     /// Takes the list of one segment as it is now.
@@ -270,17 +274,30 @@ impl Quarantine {
             .map(|(base, entry)| (base, *entry))
     }
 
-    #[cfg(test)]
-    /// How many ranges nobody accepted yet, and offsets in them.
+    /// How many ranges nobody accepted yet, and offsets in them. Ranges may overlap: each offset
+    /// counts once, and not if any range with it was accepted.
     pub(crate) fn open(&self) -> (u64, u64) {
-        let open = self.entries().filter(|(_, entry)| !entry.accepted);
-        open.fold((0, 0), |(ranges, records), (_, entry)| {
-            (
-                u64::saturating_add(ranges, 1),
-                u64::saturating_add(records, entry.offsets()),
-            )
-        })
+        let open = self.entries().filter(|(_, entry)| !entry.accepted).count();
+        let all = distinct_offsets(self.entries().map(|(_, entry)| entry));
+        let accepted = self.entries().map(|(_, entry)| entry);
+        let accepted = distinct_offsets(accepted.filter(|entry| entry.accepted));
+        (open as u64, all.saturating_sub(accepted))
     }
+}
+
+fn distinct_offsets<'a>(entries: impl Iterator<Item = &'a Entry>) -> u64 {
+    let mut ranges: Vec<(i64, i64)> = entries
+        .map(|entry| (entry.first.get(), entry.last.get().saturating_add(1)))
+        .collect();
+    ranges.sort_unstable();
+    let mut counted_to = i64::MIN;
+    let mut count = 0_u64;
+    for (first, end) in ranges {
+        let news = end.saturating_sub(first.max(counted_to)).max(0);
+        count = count.saturating_add(news.unsigned_abs());
+        counted_to = counted_to.max(end);
+    }
+    count
 }
 
 /// Where a cut begins and ends, for its entry.

@@ -141,6 +141,9 @@ impl Recovery<'_> {
         self.clear_indexes(&scanned.kept, front)?;
         self.remove_future_snapshots(&listing, end.offset)?;
         self.save_epochs(&scanned, end.offset)?;
+        if !listing.quarantines.is_empty() || !self.lists.is_empty() {
+            self.report.listed.insert(self.circumstances.partition);
+        }
         self.save_lists()?;
         if self.changed && !skips(Safeguard::RecoveredDirectorySync) {
             self.vfs.sync_dir(self.directory)?;

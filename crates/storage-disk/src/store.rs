@@ -17,8 +17,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use sabotage::{Safeguard, skips};
 use storage::{
-    BoxFuture, Log, LogConfig, LogStore, OpenError, PartitionId, StorageFailure, StoreError,
-    TopicId, TopicMeta, TopicName, Volume,
+    BoxFuture, Findings, Log, LogConfig, LogStore, OpenError, PartitionId, StorageFailure,
+    StoreError, TopicId, TopicMeta, TopicName, Volume,
 };
 use tokio::sync::oneshot;
 use vfs::FileSystem;
@@ -277,5 +277,9 @@ impl LogStore for DiskStore {
             total_bytes: vfs.total_bytes(data_dir).ok(),
             free_bytes: vfs.free_bytes(data_dir).ok(),
         }
+    }
+
+    fn findings(&self) -> Findings {
+        self.shared.context.tally.findings()
     }
 }

@@ -4,6 +4,7 @@ mod conformance;
 mod damage;
 mod fault_sites;
 mod faults;
+mod findings;
 mod flips;
 mod formats;
 mod harness;

@@ -1,5 +1,6 @@
 //! [`LogStore`]: makes, opens and removes the logs of topics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::log::{Log, StorageFailure};
@@ -32,6 +33,27 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
 
     /// Where the logs are, and the room there. May wait for the disk.
     fn volume(&self) -> Volume;
+
+    /// What was found wrong since the store was opened. Waits for nothing.
+    fn findings(&self) -> Findings;
+}
+
+/// What a store found wrong with what it keeps, and what it did about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Ranges of offsets that cannot be read and that nobody accepted, of the logs that were
+    /// recovered or used.
+    pub quarantined_ranges: u64,
+    /// Offsets in them.
+    pub quarantined_records: u64,
+    /// Heads of batches that were damaged and that a read repaired.
+    pub repaired_heads: u64,
+    /// Bytes of records that recoveries read.
+    pub scanned_bytes: u64,
+    /// Bytes that recoveries cut.
+    pub cut_bytes: u64,
+    /// How often recoveries met each case, by its label: all labels that the store knows.
+    pub recovered: BTreeMap<char, u64>,
 }
 
 /// Where a store keeps its logs.

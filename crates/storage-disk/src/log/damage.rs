@@ -11,6 +11,7 @@ use storage::{Isolation, ReadError};
 use vfs::File;
 
 use super::DiskLog;
+use super::state::State;
 use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
@@ -94,7 +95,9 @@ impl DiskLog {
             }
         }
         let known = Quarantine::read(&*self.context.vfs, &self.directory())?;
-        self.state.lock().quarantine = Some(known);
+        let mut state = self.state.lock();
+        state.quarantine.get_or_insert(known);
+        self.count_lost(&state);
         Ok(())
     }
 
@@ -127,10 +130,18 @@ impl DiskLog {
         if news > 0 {
             self.write_list(&list, &directory, base)?;
         }
-        if let Some(known) = &mut self.state.lock().quarantine {
+        let mut state = self.state.lock();
+        if let Some(known) = &mut state.quarantine {
             known.set(base, list.entries());
         }
+        self.count_lost(&state);
         Ok(news)
+    }
+
+    /// Says how much of the log is known to be lost, whenever that changed.
+    pub(super) fn count_lost(&self, state: &State) {
+        let lost = state.quarantine.as_ref().map_or((0, 0), Quarantine::open);
+        self.context.tally.set_lost(&self.directory(), lost);
     }
 
     fn write_list(&self, list: &List, directory: &Path, base: Offset) -> Result<(), Fault> {
@@ -191,13 +202,5 @@ impl DiskLog {
             };
             (first, entry)
         })
-    }
-
-    #[cfg(test)]
-    /// Ranges that cannot be read and offsets in them, as far as lists were looked at.
-    pub(crate) fn open_quarantine(&self) -> (u64, u64) {
-        let state = self.state.lock();
-        let known = state.quarantine.as_ref();
-        known.map_or((0, 0), Quarantine::open)
     }
 }

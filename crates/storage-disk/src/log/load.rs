@@ -17,6 +17,7 @@ use crate::files::FileKey;
 use crate::listing::{self, Listing};
 use crate::paths::SegmentFile;
 use crate::position::Position;
+use crate::quarantine::Quarantine;
 use crate::recovery::{Circumstances, Floor, RecoveryReport, recover};
 use crate::segment::{ActiveSegment, SealedSegment, Verified};
 use crate::segment_index::{IndexSource, SegmentIndex};
@@ -36,6 +37,7 @@ impl DiskLog {
         let loaded =
             checked.map_err(|fault| self.failure("cannot be loaded", &self.read_error(fault)))?;
         state.loaded = Some(Box::new(loaded));
+        self.count_lost(state);
         Ok(())
     }
 
@@ -70,6 +72,8 @@ impl DiskLog {
             directory = %directory.display(), ?report,
             "the files are not as they were left; recovered"
         );
+        self.context.tally.add_recovery(&report);
+        state.quarantine = None;
         assert!(
             place.end.offset >= end.offset,
             "the end of a log does not fall below {end:?}"
@@ -86,9 +90,12 @@ impl DiskLog {
         Ok(())
     }
 
-    fn load_files(&self, state: &State) -> Result<Loaded, Fault> {
+    fn load_files(&self, state: &mut State) -> Result<Loaded, Fault> {
         let directory = self.directory();
         let listing = listing::list(&*self.context.vfs, &directory)?.unwrap_or_default();
+        state.quarantine.get_or_insert_with(|| {
+            Quarantine::of_segments((&*self.context.vfs, &directory), &listing.quarantines)
+        });
         let base = state.end.base;
         let active = self.load_active(state)?;
         let sealed = listing

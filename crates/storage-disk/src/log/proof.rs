@@ -140,7 +140,7 @@ impl DiskLog {
             let what = format!("the head of the batch at byte {position} of the segment at {base}");
             let note = self.failure(&what, &"it was damaged, and what was written is proven");
             tracing::warn!(%note, "I: repaired");
-            self.context.note_mended();
+            self.context.tally.add_repaired_head();
         }
         Ok(true)
     }

@@ -40,12 +40,6 @@ impl Entry {
         self.first <= other.first && other.last <= self.last
     }
 
-    #[cfg(test)]
-    /// How many offsets it has.
-    pub(crate) fn offsets(&self) -> u64 {
-        u64::try_from(self.last.since(self.first).saturating_add(1)).unwrap_or(0)
-    }
-
     pub(super) fn encode(&self, body: &mut Vec<u8>) {
         let start = body.len();
         body.put_i64(self.first.get());

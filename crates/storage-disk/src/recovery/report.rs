@@ -1,6 +1,8 @@
 //! What a recovery found and did, for the log, the banner and tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use storage::PartitionId;
 
 use super::table::Label;
 
@@ -23,6 +25,8 @@ pub struct RecoveryReport {
     pub alarms: Vec<String>,
     /// The largest leader epoch found in a log.
     pub(crate) epoch_max: i32,
+    /// Partitions with a quarantine list.
+    pub(crate) listed: BTreeSet<PartitionId>,
 }
 
 impl RecoveryReport {

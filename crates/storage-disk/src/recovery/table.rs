@@ -44,13 +44,14 @@ pub enum Label {
 }
 
 impl Label {
-    const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::B,
         Self::C,
         Self::D,
         Self::E,
         Self::G,
         Self::H,
+        Self::I,
         Self::J,
         Self::K,
         Self::M,

@@ -4,18 +4,18 @@
 use std::path::Path;
 
 use records::Offset;
-use storage::ReadError;
+use storage::{LogStore, ReadError};
 use vfs::{OpenMode, SimVfs, Vfs};
 
 use super::harness::{
-    Seen, batch, file, partition_dir, place, plain_topic, read_all, read_from, start, topic,
+    Life, Seen, batch, file, partition_dir, place, plain_topic, read_all, read_from, start, topic,
 };
 use crate::Durability;
 use crate::position::Position;
 use crate::quarantine::{Entry, List};
 use crate::recovery::Label;
 
-const BATCHES: i64 = 12;
+pub(super) const BATCHES: i64 = 12;
 
 fn value_of(offset: i64) -> Vec<u8> {
     format!("value {offset} {}", "z".repeat(60)).into_bytes()
@@ -26,7 +26,7 @@ fn expected(offsets: impl Iterator<Item = i64>) -> Vec<Seen> {
 }
 
 /// A log of one-record batches that ended cleanly.
-fn written(segment_bytes: u32) -> SimVfs {
+pub(super) fn written(segment_bytes: u32) -> SimVfs {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);
     let log = life.create(&topic("events", 7, 1, segment_bytes));
@@ -43,7 +43,7 @@ fn written(segment_bytes: u32) -> SimVfs {
 }
 
 /// Changes a byte of the records at an offset, or of the head.
-fn damage(vfs: &SimVfs, offset: i64, byte: usize) {
+pub(super) fn damage(vfs: &SimVfs, offset: i64, byte: usize) {
     let mut base = 0;
     for candidate in 0..=offset {
         if vfs.stat(&file(candidate, "log")).expect("asked").is_some() {
@@ -68,7 +68,7 @@ fn damage(vfs: &SimVfs, offset: i64, byte: usize) {
 }
 
 /// What `ottla log repair` does.
-fn accept(vfs: &SimVfs, base: i64) {
+pub(super) fn accept(vfs: &SimVfs, base: i64) {
     let mut list = List::read(vfs, &partition_dir(), Offset::new(base));
     assert!(!list.entries().is_empty(), "something is listed");
     list.update(|entry| {
@@ -87,7 +87,7 @@ fn ranges(vfs: &SimVfs, base: i64) -> Vec<(i64, i64, Label)> {
         .collect()
 }
 
-const RECORD: usize = 70;
+pub(super) const RECORD: usize = 70;
 const BASE_OFFSET: usize = 7;
 const LENGTH: usize = 9;
 
@@ -123,7 +123,7 @@ fn damage_found_by_a_read_is_listed_and_stepped_over_once_accepted() {
             }
         }
         assert_eq!(ranges(&vfs, base), [(4, 4, Label::J)], "{what}");
-        assert_eq!(log_of(&life).open_quarantine(), (1, 1), "{what}");
+        assert_eq!(lost(&life), (1, 1), "{what}");
         for from in 5..BATCHES {
             let seen = read_from(&*log, Offset::new(from), 200).expect("good behind it");
             assert_eq!(seen, expected(from..BATCHES), "{what}");
@@ -140,13 +140,14 @@ fn damage_found_by_a_read_is_listed_and_stepped_over_once_accepted() {
             expected(5..BATCHES),
             "{what}"
         );
-        assert_eq!(log_of(&life).open_quarantine(), (0, 0), "{what}");
+        assert_eq!(lost(&life), (0, 0), "{what}");
     }
 }
 
-fn log_of(life: &super::harness::Life) -> std::sync::Arc<crate::log::DiskLog> {
-    let mut logs = life.disk.shared.logs();
-    logs.pop().expect("one log")
+/// Ranges that cannot be read and that nobody accepted, and offsets in them.
+pub(super) fn lost(life: &Life) -> (u64, u64) {
+    let findings = life.disk.store.findings();
+    (findings.quarantined_ranges, findings.quarantined_records)
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn lost_segments_are_stepped_over_once_accepted() {
             "the segment at {base}: {read:?}"
         );
         assert_eq!(log.ends().log_start, Offset::ZERO);
-        assert_eq!(log_of(&life).open_quarantine().0, 1);
+        assert_eq!(lost(&life).0, 1);
         drop((log, life));
         vfs.process_kill();
         let listing = crate::listing::list(&vfs, &partition_dir());

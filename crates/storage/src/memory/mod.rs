@@ -17,7 +17,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::log::{Log, StorageFailure};
-use crate::store::{LogStore, OpenError, StoreError, Volume};
+use crate::store::{Findings, LogStore, OpenError, StoreError, Volume};
 use crate::topic::{TopicMeta, TopicName};
 use crate::{BoxFuture, memory::log::Origin};
 
@@ -252,6 +252,10 @@ impl LogStore for MemoryStore {
             total_bytes: None,
             free_bytes: None,
         }
+    }
+
+    fn findings(&self) -> Findings {
+        Findings::default()
     }
 }
 

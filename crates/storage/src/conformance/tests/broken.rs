@@ -128,6 +128,10 @@ impl LogStore for BrokenStore {
     fn volume(&self) -> crate::Volume {
         self.inner.volume()
     }
+
+    fn findings(&self) -> crate::Findings {
+        self.inner.findings()
+    }
 }
 
 #[derive(Debug)]

@@ -1,0 +1,91 @@
+//! What was found wrong in a data directory since the start, and mended: the sums over all logs.
+//!
+//! Each log says what it knows when that changes, so that asking costs no lock of a log.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use storage::Findings;
+
+use crate::recovery::{Label, RecoveryReport};
+
+/// Ranges that nobody accepted, and offsets in them.
+pub(crate) type Lost = (u64, u64);
+
+/// See the head of the module.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// All but what is quarantined.
+    findings: Findings,
+    /// By the directories of partitions; of those that lost something.
+    lost: BTreeMap<PathBuf, Lost>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let labels = Label::ALL.into_iter().map(|label| (key(label), 0));
+        let findings = Findings {
+            recovered: labels.collect(),
+            ..Findings::default()
+        };
+        Self {
+            known: Mutex::new(Known {
+                findings,
+                lost: BTreeMap::new(),
+            }),
+        }
+    }
+}
+
+impl Tally {
+    /// Adds what a recovery came to: the one of the start, or one of a log whose files somebody
+    /// changed after a clean end.
+    pub(crate) fn add_recovery(&self, report: &RecoveryReport) {
+        let findings = &mut self.known.lock().findings;
+        add(&mut findings.scanned_bytes, report.scanned_bytes);
+        add(&mut findings.cut_bytes, report.cut_bytes);
+        for (&label, &count) in &report.labels {
+            add(findings.recovered.entry(key(label)).or_default(), count);
+        }
+    }
+
+    /// A damaged head of a batch was repaired.
+    pub(crate) fn add_repaired_head(&self) {
+        add(&mut self.known.lock().findings.repaired_heads, 1);
+    }
+
+    /// What is lost of one partition now.
+    pub(crate) fn set_lost(&self, directory: &Path, lost: Lost) {
+        let known = &mut self.known.lock().lost;
+        if lost == (0, 0) {
+            known.remove(directory);
+        } else {
+            known.insert(directory.to_owned(), lost);
+        }
+    }
+
+    /// The sums.
+    pub(crate) fn findings(&self) -> Findings {
+        let known = self.known.lock();
+        let mut findings = known.findings.clone();
+        for (ranges, records) in known.lost.values() {
+            add(&mut findings.quarantined_ranges, *ranges);
+            add(&mut findings.quarantined_records, *records);
+        }
+        findings
+    }
+}
+
+fn add(sum: &mut u64, count: u64) {
+    *sum = sum.saturating_add(count);
+}
+
+fn key(label: Label) -> char {
+    char::from(label.letter())
+}
