@@ -124,7 +124,7 @@ pub const SWITCHES: &[Switch] = &[
     row(S::MendSync, "mend-sync", "storage-disk/log/proof.rs", "the sync of a repaired head before it is served", ("storage-disk", "tests::spans")),
     row(S::ReadLimit, "read-limit", "storage-disk/log/read.rs", "readers stopping at the visible end", ("storage-disk", "promises")),
     row(S::IndexCheckRead, "index-check-read", "storage-disk/log/reader.rs", "holding an index entry against the batch it names, in a read", ("storage-disk", "an_index_in_any_state")),
-    row(S::IndexCheckLoad, "index-check-load", "storage-disk/segment_index.rs", "holding the last index entry against its batch, at the load", ("storage-disk", "an_index_in_any_state")),
+    row(S::IndexCheckLoad, "index-check-load", "storage-disk/segment_index.rs", "holding the last index entry against its batch, at the load", ("storage-disk", "segment_index")),
     row(S::RecoveryCrc, "recovery-crc", "storage-disk/recovery/scan.rs", "the checksum of batches past the watermark", ("storage-disk", "recovery::")),
     row(S::OffsetContinuity, "offset-continuity", "storage-disk/walk.rs", "the base offset following the batch before", ("storage-disk", "offline")),
     row(S::EpochOrder, "epoch-order", "storage-disk/walk.rs", "the leader epoch lying in the range that can be", ("storage-disk", "hostile")),

@@ -31,15 +31,13 @@ use tally::{Outcome, Tally};
 use world::{State, World};
 
 const USAGE: &str = "usage: cargo xtask damage [--flips N] [--truncations N] [--removals N] [--stales N] [--zeros N]
-                          [--misdirections N] [--kafka N] [--round N] [--seed N] [--keep-going] [--accept-heads]
+                          [--misdirections N] [--kafka N] [--round N] [--seed N] [--keep-going]
 
   --flips N …      rounds with each kind of damage (60, and 10 of each other kind)
   --kafka N        at most so many rounds of each kind on Apache Kafka too (0)
   --round N        only this one, as it was printed
   --seed N         the directory and the damage of another run
   --keep-going     only count what is wrong, and end well
-  --accept-heads   only count what a bit in the first 17 bytes of a batch, which no CRC covers, does to
-                   that batch and to its neighbours
 
 OTTLA_BIN names a binary to test; without it `cargo build --release` makes one.
 ";
@@ -53,11 +51,7 @@ struct Options {
     only: Option<usize>,
     seed: u64,
     keep_going: bool,
-    accept_heads: bool,
 }
-
-/// Bytes at the start of a batch that nothing protects but what lies around them.
-const UNPROTECTED_BYTES: usize = 17;
 
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
@@ -67,17 +61,11 @@ impl Options {
             only: None,
             seed: fresh_seed(),
             keep_going: false,
-            accept_heads: false,
         };
         let mut rest = arguments.iter();
         while let Some(flag) = rest.next() {
-            let switch = match flag.as_str() {
-                "--keep-going" => Some(&mut options.keep_going),
-                "--accept-heads" => Some(&mut options.accept_heads),
-                _ => None,
-            };
-            if let Some(switch) = switch {
-                *switch = true;
+            if flag == "--keep-going" {
+                options.keep_going = true;
                 continue;
             }
             let value = rest.next().ok_or(USAGE)?;
@@ -182,8 +170,7 @@ fn rounds(
             println!("{title}\n    {}", complaints.join("\n    "));
         }
         tally.add(*kind, &outcome);
-        let is_accepted = options.accept_heads && outcome.only_heads();
-        wrong += usize::from(!complaints.is_empty() && !is_accepted);
+        wrong += usize::from(!complaints.is_empty());
     }
     let seconds = began.elapsed().as_secs_f64();
     println!("{} rounds in {seconds:.1} s", plan.len());
@@ -202,7 +189,6 @@ fn round(
     let data = world.arena.join("data");
     let mut touched = Vec::new();
     let mut title = "without damage".to_owned();
-    let mut is_head = false;
     let asks_kcat = damage
         .as_ref()
         .is_none_or(|(number, _)| number % KCAT_EVERY == 0);
@@ -213,10 +199,9 @@ fn round(
         title = format!("round {number}, {}: {path}: {}", state.name, hurt.what);
         if let Some((at, (name, base))) = state.model.inside(&hurt.path, hurt.at) {
             title = format!("{title} (byte {at} of the batch of {name:?} at {base})");
-            is_head = kind == Kind::Flip && at < UNPROTECTED_BYTES;
         }
     }
-    let mut outcome = match subject.start(places, &world.arena) {
+    let outcome = match subject.start(places, &world.arena) {
         Ok(broker) => read_back(subject, broker, state, &touched, asks_kcat),
         Err(error) => Outcome {
             refused_start: Some(format!("{error}: {}", last_words(world))),
@@ -224,7 +209,6 @@ fn round(
             ..Outcome::default()
         },
     };
-    outcome.is_head = is_head;
     Ok((title, outcome))
 }
 

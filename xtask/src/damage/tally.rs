@@ -29,23 +29,9 @@ pub(super) struct Outcome {
     pub(super) cut: BTreeSet<Name>,
     pub(super) records: u64,
     pub(super) served: u64,
-    /// The damage is in the part of a batch that no CRC covers.
-    pub(super) is_head: bool,
 }
 
 impl Outcome {
-    /// Nothing is wrong but what damage to the head of a batch does to it and to what is beside it.
-    pub(super) fn only_heads(&self) -> bool {
-        const NEIGHBOURS_MAX: usize = 2;
-        self.is_head
-            && self.lost.is_empty()
-            && self.forgotten.is_empty()
-            && self.refused_start.is_none()
-            && self.died.is_none()
-            && self.excess.len() <= NEIGHBOURS_MAX
-            && self.different.len() <= 1
-    }
-
     /// Judges what was read.
     pub(super) fn of(model: &Model, fates: &Fates, touched: &[(Name, i64)]) -> Self {
         let mut outcome = Self {

@@ -22,10 +22,16 @@ impl Recovery<'_> {
         }
     }
 
-    /// Where the log begins. The journal knows; a first segment that begins later was lost.
+    /// Where the log begins. The journal knows; a first segment that begins later was lost. Without
+    /// the journal nobody can tell, and that is said.
     pub(super) fn place_start(&mut self, first: Option<Offset>, end: Offset) -> Offset {
         let found = first.unwrap_or(Offset::ZERO);
         let Some(known) = self.circumstances.log_start else {
+            if self.circumstances.floor == Floor::Unknown && found > Offset::ZERO {
+                let what =
+                    format!("the log begins at {found}; without a journal nobody knows since when");
+                self.report.alarm(Label::K, self.describe(&what));
+            }
             return found.min(end);
         };
         let start = known.min(end);

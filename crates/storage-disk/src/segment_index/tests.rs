@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use records::{BatchBuilder, BatchHeader, Codec, Offset};
-use vfs::{SimVfs, Vfs};
+use storage::{PartitionId, TopicId};
+use vfs::{OpenMode, SimVfs, Vfs};
 
-use super::SegmentIndex;
+use super::{IndexSource, SegmentIndex};
+use crate::index::ENTRY_BYTES;
 use crate::paths::SegmentFile;
 use crate::position::Position;
+use crate::walk::EpochRange;
+use crate::window::Access;
 
 const INTERVAL: u32 = 100;
 
@@ -118,4 +122,52 @@ fn files_get_what_they_do_not_hold_yet() {
     let path = SegmentFile::TimeIndex.path(directory, Offset::ZERO);
     let bytes = vfs::read_whole(&vfs, &path, 1 << 20).expect("read");
     assert_eq!(bytes, index.times.encode_from(0));
+}
+
+#[test]
+fn a_last_entry_that_names_another_offset_is_not_loaded() {
+    let vfs = SimVfs::new();
+    let directory = Path::new("/partition0");
+    vfs.create_dir(directory).expect("made");
+    let log = SegmentFile::Log.path(directory, Offset::ZERO);
+    let log = vfs.open(&log, OpenMode::CreateNew).expect("made");
+    let mut index = SegmentIndex::new(Offset::ZERO);
+    let mut position = Position::ZERO;
+    for base in 0..20 {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder
+            .append(base, None, Some(&[0; 60]), &[])
+            .expect("a record");
+        let mut batch = builder.build().expect("a batch");
+        batch.place(Offset::new(base), 1);
+        vfs::write_all_at(&*log, batch.as_bytes(), position.bytes()).expect("written");
+        index.note(batch.header(), position, INTERVAL);
+        position = position.plus(batch.len());
+    }
+    let pending = index.pending(0).expect("entries came");
+    pending.write(&vfs, directory, false).expect("written");
+    let path = SegmentFile::Index.path(directory, Offset::ZERO);
+    let file = vfs.open(&path, OpenMode::ReadWrite).expect("it is there");
+    let last = index.offsets.last().expect("entries came");
+    let at = file.size_bytes().expect("a size") - ENTRY_BYTES as u64;
+    let source = IndexSource {
+        vfs: &vfs,
+        directory,
+        partition: PartitionId {
+            topic: TopicId([1; 16]),
+            partition: 0,
+        },
+        base: Offset::ZERO,
+        interval_bytes: INTERVAL,
+        epochs: EpochRange::ANY,
+    };
+    for wrong in [0, 1] {
+        let relative_last = last.relative_last + wrong;
+        vfs::write_all_at(&*file, &relative_last.to_be_bytes(), at).expect("written");
+        let loaded = SegmentIndex::load(source, &*log, position, Access::Blocking).expect("read");
+        assert_eq!(
+            loaded.offsets, index.offsets,
+            "the last entry says {relative_last}"
+        );
+    }
 }
