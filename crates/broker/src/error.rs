@@ -490,6 +490,12 @@ pub enum PositionError {
         /// The offset asked for.
         offset: Offset,
     },
+    /// One commit holds no more.
+    #[error("the offsets of one commit have at most {limit_bytes} bytes, each with its group's name")]
+    CommitTooLarge {
+        /// The most that is taken.
+        limit_bytes: usize,
+    },
     /// The text kept beside the position is too long.
     #[error("the metadata of a position has at most {limit_bytes} bytes, this has {size_bytes}")]
     MetadataTooLarge {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use records::Offset;
+use storage::StorageFailure;
 
 use crate::Broker;
 use crate::error::PositionError;
@@ -92,6 +93,9 @@ fn refusal(consumer: &str, error: GroupError) -> PositionError {
         GroupError::Unreadable(error) => PositionError::Unreadable(error),
         GroupError::NoSpace(failure) => PositionError::NoSpace(failure),
         GroupError::Storage(failure) => PositionError::Storage(failure),
+        error @ GroupError::TooLarge { .. } => {
+            PositionError::NoSpace(StorageFailure::new(error.to_string()))
+        }
         GroupError::InvalidName {
             size_bytes,
             limit_bytes,
@@ -109,7 +113,7 @@ fn refusal(consumer: &str, error: GroupError) -> PositionError {
         | GroupError::MemberIdRequired
         | GroupError::InvalidSessionTimeout { .. }
         | GroupError::Full { .. }
-        | GroupError::TooLarge { .. }
+        | GroupError::AnswerTooLarge { .. }
         | GroupError::Stopping => PositionError::HasMembers {
             consumer: consumer.to_owned(),
         },

@@ -26,18 +26,20 @@ pub(crate) async fn handle(
 ) -> DescribeGroupsResponse {
     // A group that is named twice is answered once: its answer may be large.
     let mut named = BTreeSet::new();
-    let asked = request.groups.into_iter();
-    let groups = asked
-        .filter(|group| named.insert(group.clone()))
-        .map(|group| {
-            let mut described = describe(&context, group);
-            if request.include_authorized_operations && described.error_code == 0 {
-                described.authorized_operations = GROUP_OPERATIONS;
-            }
-            described
-        });
+    let mut groups = Vec::new();
+    for group in request.groups {
+        tokio::task::consume_budget().await;
+        if !named.insert(group.clone()) {
+            continue;
+        }
+        let mut described = describe(&context, group);
+        if request.include_authorized_operations && described.error_code == 0 {
+            described.authorized_operations = GROUP_OPERATIONS;
+        }
+        groups.push(described);
+    }
     DescribeGroupsResponse {
-        groups: groups.collect(),
+        groups,
         ..Default::default()
     }
 }

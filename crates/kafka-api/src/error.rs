@@ -224,6 +224,7 @@ impl Coded for GroupError {
             Self::MemberIdRequired => ErrorCode::MemberIdRequired,
             Self::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
             Self::Full { .. } | Self::TooLarge { .. } => ErrorCode::GroupMaxSizeReached,
+            Self::AnswerTooLarge { .. } => ErrorCode::InvalidRequest,
             // Clients look for the coordinator again, and try again.
             Self::Stopping | Self::NoSpace(_) | Self::Storage(_) => {
                 ErrorCode::CoordinatorNotAvailable
@@ -240,7 +241,9 @@ impl Coded for PositionError {
             Self::MetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
             Self::InvalidConsumer { .. } => ErrorCode::InvalidGroupId,
             Self::HasMembers { .. } => ErrorCode::UnknownMemberId,
-            Self::NegativeOffset { .. } => ErrorCode::InvalidCommitOffsetSize,
+            Self::NegativeOffset { .. } | Self::CommitTooLarge { .. } => {
+                ErrorCode::InvalidCommitOffsetSize
+            }
             Self::NoSpace(_) | Self::Storage(_) => ErrorCode::CoordinatorNotAvailable,
             Self::Unreadable(_) => ErrorCode::KafkaStorageError,
         }

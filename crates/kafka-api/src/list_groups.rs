@@ -1,6 +1,6 @@
 //! ListGroups, by state (KIP-518) and by type (KIP-848).
 
-use broker::GroupListing;
+use broker::{GroupListing, GroupState};
 use kafka_wire::WireString;
 use kafka_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
@@ -17,13 +17,23 @@ pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> List
     let is_asked = |asked: &[WireString], name: &str| {
         asked.is_empty() || asked.iter().any(|asked| asked.eq_ignore_ascii_case(name))
     };
-    let listed = context.broker().groups().list().into_iter();
-    let groups = listed
-        .filter(|_| is_asked(&request.types_filter, CLASSIC))
-        .filter(|group| is_asked(&request.states_filter, group.state.name()))
-        .map(|group| row(group, context.version));
+    if !is_asked(&request.types_filter, CLASSIC) {
+        return ListGroupsResponse::default();
+    }
+    // Once for each state, not for each group: the filters are as many as the client likes.
+    let states: Vec<GroupState> = GroupState::ALL
+        .into_iter()
+        .filter(|state| is_asked(&request.states_filter, state.name()))
+        .collect();
+    let mut groups = Vec::new();
+    for group in context.broker().groups().list() {
+        tokio::task::consume_budget().await;
+        if states.contains(&group.state) {
+            groups.push(row(group, context.version));
+        }
+    }
     ListGroupsResponse {
-        groups: groups.collect(),
+        groups,
         ..Default::default()
     }
 }

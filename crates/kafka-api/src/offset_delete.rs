@@ -1,11 +1,13 @@
 //! OffsetDelete (KIP-496): forgets what a group has committed in partitions it does not consume.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use broker::GroupError;
-use kafka_wire::ErrorCode;
 use kafka_wire::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestTopic, OffsetDeleteResponse,
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
+use kafka_wire::{ErrorCode, WireString};
 
 use crate::Context;
 use crate::error::Coded;
@@ -15,8 +17,19 @@ pub(crate) async fn handle(context: Context, request: OffsetDeleteRequest) -> Of
     if let Err(error) = groups.check_offset_deletion(&request.group_id) {
         return refused(&error);
     }
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
+    let mut topics = Vec::new();
+    // What is named twice is answered once: each topic is a commit.
+    let mut answered: BTreeMap<WireString, BTreeSet<i32>> = BTreeMap::new();
+    for mut topic in request.topics {
+        tokio::task::consume_budget().await;
+        let answered = answered.entry(topic.name.clone()).or_default();
+        let names_any = !topic.partitions.is_empty();
+        topic
+            .partitions
+            .retain(|row| answered.insert(row.partition_index));
+        if names_any && topic.partitions.is_empty() {
+            continue;
+        }
         match delete(&context, &request.group_id, topic).await {
             Ok(topic) => topics.push(topic),
             Err(error) => return refused(&error),

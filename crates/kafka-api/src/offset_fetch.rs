@@ -1,6 +1,9 @@
 //! OffsetFetch, of one group or of several (KIP-447, KIP-709, KIP-848's topic ids).
 //!
 //! Nothing is pending without transactions, so `require_stable` never makes a client wait.
+//!
+//! Guarantees: what is named twice is answered once, in the order of the first mention, and an
+//! answer has at most [`ANSWER_BYTES_MAX`] of rows: a small request buys no large answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +13,7 @@ use kafka_wire::messages::offset_fetch::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use kafka_wire::{ErrorCode, Uuid};
+use kafka_wire::{ErrorCode, Uuid, WireString};
 use storage::TopicId;
 
 use crate::Context;
@@ -22,15 +25,21 @@ const BATCHED_FROM: i16 = 8;
 const IDS_FROM: i16 = 10;
 /// First version with an error of the whole answer.
 const ERROR_FROM: i16 = 2;
+/// The most bytes of rows in one answer. Clients take no response above 100 MB.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a row counts beside its text.
+const ROW_BYTES: usize = 32;
 
 pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
     if context.version >= BATCHED_FROM {
         // A group that is named twice is answered once: its answer may be large.
         let mut named = BTreeSet::new();
         let mut groups = Vec::new();
+        let mut room = Room::default();
         for group in request.groups {
+            tokio::task::consume_budget().await;
             if named.insert(group.group_id.clone()) {
-                groups.push(fetch(&context, group).await);
+                groups.push(fetch(&context, group, &mut room).await);
             }
         }
         return OffsetFetchResponse {
@@ -51,14 +60,44 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
         topics,
         ..Default::default()
     };
-    unbatched(fetch(&context, group).await, context.version)
+    let fetched = fetch(&context, group, &mut Room::default()).await;
+    unbatched(fetched, context.version)
 }
 
-async fn fetch(context: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+/// What is left for the rows of an answer.
+struct Room {
+    left_bytes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            left_bytes: ANSWER_BYTES_MAX,
+        }
+    }
+}
+
+impl Room {
+    /// Counts a row; an error if it does not fit.
+    fn take(&mut self, position: Option<&Position>) -> Result<(), GroupError> {
+        let bytes = ROW_BYTES + position.map_or(0, |position| position.metadata.len());
+        let left = self.left_bytes.checked_sub(bytes);
+        self.left_bytes = left.ok_or(GroupError::AnswerTooLarge {
+            limit_bytes: ANSWER_BYTES_MAX,
+        })?;
+        Ok(())
+    }
+}
+
+async fn fetch(
+    context: &Context,
+    asked: OffsetFetchRequestGroup,
+    room: &mut Room,
+) -> OffsetFetchResponseGroup {
     let group = asked.group_id.as_str();
     let topics = match asked.topics {
-        Some(topics) => named(context, group, topics).await,
-        None => all(context, group).await,
+        Some(topics) => named(context, group, topics, room).await,
+        None => all(context, group, room).await,
     };
     let (topics, error_code) = match topics {
         Ok(topics) => (topics, 0),
@@ -75,8 +114,10 @@ async fn named(
     context: &Context,
     group: &str,
     asked: Vec<OffsetFetchRequestTopics>,
+    room: &mut Room,
 ) -> Result<Vec<OffsetFetchResponseTopics>, GroupError> {
-    let mut topics = Vec::with_capacity(asked.len());
+    let mut topics = Vec::new();
+    let mut answered: BTreeMap<(WireString, Uuid), BTreeSet<i32>> = BTreeMap::new();
     let broker = context.broker();
     for asked in asked {
         let (topic, absent) = if context.version >= IDS_FROM {
@@ -85,8 +126,15 @@ async fn named(
         } else {
             (broker.topic(&asked.name), ErrorCode::None)
         };
-        let mut partitions = Vec::with_capacity(asked.partition_indexes.len());
+        let answered = answered.entry((asked.name.clone(), asked.topic_id));
+        let answered = answered.or_default();
+        let names_any = !asked.partition_indexes.is_empty();
+        let mut partitions = Vec::new();
         for index in asked.partition_indexes {
+            tokio::task::consume_budget().await;
+            if !answered.insert(index) {
+                continue;
+            }
             let number = topic.as_ref().and_then(|topic| topic.partition(index).ok());
             let position = match (&topic, number) {
                 (Some(topic), Some(number)) => {
@@ -99,7 +147,11 @@ async fn named(
             } else {
                 absent
             };
+            room.take(position.as_ref())?;
             partitions.push(row(index, position, code));
+        }
+        if names_any && partitions.is_empty() {
+            continue;
         }
         topics.push(OffsetFetchResponseTopics {
             name: asked.name,
@@ -110,9 +162,16 @@ async fn named(
     Ok(topics)
 }
 
-async fn all(context: &Context, group: &str) -> Result<Vec<OffsetFetchResponseTopics>, GroupError> {
+async fn all(
+    context: &Context,
+    group: &str,
+    room: &mut Room,
+) -> Result<Vec<OffsetFetchResponseTopics>, GroupError> {
     let mut topics: BTreeMap<TopicId, OffsetFetchResponseTopics> = BTreeMap::new();
-    for committed in context.broker().groups().offsets(group).await? {
+    let groups = context.broker().groups();
+    for committed in groups.offsets(group, room.left_bytes).await? {
+        tokio::task::consume_budget().await;
+        room.take(Some(&committed.position))?;
         // One that is being deleted has no name any more.
         let Some(topic) = context.broker().topic_by_id(committed.topic) else {
             continue;

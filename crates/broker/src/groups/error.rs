@@ -75,10 +75,16 @@ pub enum GroupError {
         /// The most that are allowed.
         limit: usize,
     },
-    /// What the members say of themselves, or their assignments, are more than is kept.
-    #[error("the metadata and assignments of a group have at most {limit_bytes} bytes")]
+    /// Names, members and their assignments are more than is kept, of the group or of all.
+    #[error("names, members and assignments of groups have at most {limit_bytes} bytes")]
     TooLarge {
         /// The most that is kept.
+        limit_bytes: usize,
+    },
+    /// What was asked for does not fit one answer.
+    #[error("an answer has at most {limit_bytes} bytes of committed offsets; name fewer of them")]
+    AnswerTooLarge {
+        /// The most that was left for it.
         limit_bytes: usize,
     },
     /// The broker stops; the next one goes on with the group.

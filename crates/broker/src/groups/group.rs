@@ -41,6 +41,14 @@ pub enum GroupState {
 }
 
 impl GroupState {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::Empty,
+        Self::PreparingRebalance,
+        Self::CompletingRebalance,
+        Self::Stable,
+    ];
+
     /// Kafka's name of it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -21,6 +21,16 @@ use crate::open::PAGE;
 use crate::topics::Topic;
 use crate::values::{Position, TopicRecord};
 
+/// The most bytes that the rows of one commit make. Each row repeats the name of the group, so a
+/// small request could make them many.
+const COMMIT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What a row of a commit counts beside its texts.
+const ROW_BYTES: usize = 64;
+
+/// How many offsets one commit deletes.
+const DELETION_ROWS: usize = 256;
+
 /// How often a commit starts over because a record changed under it. Each change is a rebalance
 /// or an administrator's, so more in one commit cannot be.
 const ATTEMPTS_MAX: usize = 16;
@@ -64,6 +74,8 @@ struct Batch {
     rows: Vec<(usize, Arc<Topic>, Write)>,
     /// The versions of the topics' records.
     versions: BTreeMap<TopicId, Version>,
+    /// Bytes of the writes.
+    bytes: usize,
 }
 
 impl Groups {
@@ -113,6 +125,7 @@ impl Groups {
             outcomes: Vec::with_capacity(commits.len()),
             rows: Vec::new(),
             versions: BTreeMap::new(),
+            bytes: 0,
         };
         let committed_ms = self.clock.wall_ms();
         let limit_bytes = self.config.offset_metadata_max_bytes;
@@ -180,23 +193,33 @@ impl Groups {
         Ok(position.transpose()?)
     }
 
-    /// All that a group has committed, by topic id and partition.
-    pub async fn offsets(&self, group: &str) -> Result<Vec<CommittedOffset>, GroupError> {
+    /// All that a group has committed, by topic id and partition; an error if the texts beside
+    /// the offsets have more than `limit_bytes`.
+    pub async fn offsets(
+        &self,
+        group: &str,
+        limit_bytes: usize,
+    ) -> Result<Vec<CommittedOffset>, GroupError> {
         check_length(group)?;
         let all = Key::space(Space::Offset).part(group.as_bytes());
         let mut offsets = Vec::new();
+        let mut left_bytes = limit_bytes;
         let mut after = None;
         loop {
             let listed = self.metadata.list(&all, after.as_ref(), PAGE).await;
             let page = listed.map_err(Trouble::from)?;
             for row in &page {
                 let (topic, partition) = keys::partition_of_position(&row.key)?;
+                let position = Position::decode(&row.value)?;
+                let left = left_bytes.checked_sub(position.metadata.len());
+                left_bytes = left.ok_or(GroupError::AnswerTooLarge { limit_bytes })?;
                 offsets.push(CommittedOffset {
                     topic,
                     partition,
-                    position: Position::decode(&row.value)?,
+                    position,
                 });
             }
+            tokio::task::consume_budget().await;
             if page.len() < PAGE {
                 return Ok(offsets);
             }
@@ -226,9 +249,12 @@ impl Groups {
             key: keys::position(group, topic.id(), *partition),
             value: None,
         };
-        let removals: Vec<Write> = partitions.iter().map(removal).collect();
-        let removed = self.metadata.commit(&[], &removals).await;
-        removed.map_err(Trouble::from)?;
+        // Each row repeats the name of the group, so not all at once.
+        for page in partitions.chunks(DELETION_ROWS) {
+            let removals: Vec<Write> = page.iter().map(removal).collect();
+            let removed = self.metadata.commit(&[], &removals).await;
+            removed.map_err(Trouble::from)?;
+        }
         Ok(true)
     }
 
@@ -288,6 +314,13 @@ impl Batch {
                 limit_bytes,
             });
         }
+        let bytes = self.bytes + self.group.len() + ROW_BYTES + size_bytes;
+        if bytes > COMMIT_BYTES_MAX {
+            return Err(PositionError::CommitTooLarge {
+                limit_bytes: COMMIT_BYTES_MAX,
+            });
+        }
+        self.bytes = bytes;
         let position = Position {
             offset: commit.offset,
             leader_epoch: commit.leader_epoch,

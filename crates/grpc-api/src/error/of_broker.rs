@@ -302,7 +302,8 @@ pub(crate) fn position(error: &PositionError, topic: &Topic, partition: i32) -> 
         PositionError::NegativeOffset { offset } => {
             Refusal::invalid("offset", "INVALID_OFFSET", error.to_string()).fact("offset", offset)
         }
-        PositionError::MetadataTooLarge { limit_bytes, .. } => {
+        PositionError::CommitTooLarge { limit_bytes }
+        | PositionError::MetadataTooLarge { limit_bytes, .. } => {
             Refusal::invalid("metadata", "OFFSET_METADATA_TOO_LARGE", error.to_string())
                 .fact("limit_bytes", limit_bytes)
         }

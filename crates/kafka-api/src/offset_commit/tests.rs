@@ -1,6 +1,9 @@
 //! What is committed is fetched, by name and by id; the rows that cannot be are told one by one.
 
 use kafka_wire::Uuid;
+use kafka_wire::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
 use kafka_wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic,
 };
@@ -84,4 +87,81 @@ async fn every_version_commits_and_every_version_fetches() {
             assert_eq!(topic.partitions[0].committed_offset, version.into());
         }
     }
+}
+
+fn asks(names: &[&str], index: i32, times: usize) -> Vec<OffsetFetchRequestTopic> {
+    let named = |name: &&str| OffsetFetchRequestTopic {
+        name: (*name).into(),
+        partition_indexes: vec![index; times],
+    };
+    names.iter().map(named).collect()
+}
+
+#[tokio::test]
+async fn a_partition_that_is_named_often_is_answered_once() {
+    let harness = Harness::new().await;
+    harness.topic("t", 1).await;
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        topics: vec![OffsetCommitRequestTopic {
+            name: "t".into(),
+            partitions: rows(5),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    harness.ask(9, &commit).await;
+    let request = OffsetFetchRequest {
+        group_id: "g".into(),
+        topics: Some(asks(&["t", "u", "t"], 0, 1000)),
+        ..Default::default()
+    };
+    let response = harness.ask(7, &request).await;
+    let found: Vec<(&str, usize)> = response
+        .topics
+        .iter()
+        .map(|topic| (&*topic.name, topic.partitions.len()))
+        .collect();
+    assert_eq!(found, [("t", 1), ("u", 1)]);
+    assert_eq!(response.topics[0].partitions[0].committed_offset, 5);
+
+    let delete = |index| OffsetDeleteRequestTopic {
+        name: "t".into(),
+        partitions: vec![
+            OffsetDeleteRequestPartition {
+                partition_index: index,
+            };
+            1000
+        ],
+    };
+    let request = OffsetDeleteRequest {
+        group_id: "g".into(),
+        topics: vec![delete(0), delete(7), delete(0)],
+    };
+    let response = harness.ask(0, &request).await;
+    let rows = response.topics.iter().map(|topic| topic.partitions.len());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 1]);
+}
+
+#[tokio::test]
+async fn the_name_of_a_group_is_not_repeated_without_end() {
+    let harness = Harness::new().await;
+    harness.topic("t", 1).await;
+    let row = OffsetCommitRequestPartition {
+        committed_leader_epoch: -1,
+        ..Default::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: "g".repeat(32_000).into(),
+        topics: vec![OffsetCommitRequestTopic {
+            name: "t".into(),
+            partitions: vec![row; 2000],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let response = harness.ask(9, &request).await;
+    let partitions = &response.topics[0].partitions;
+    let codes = [&partitions[0], &partitions[1999]].map(|row| row.error_code);
+    assert_eq!(codes, [0, ErrorCode::InvalidCommitOffsetSize.code()]);
 }
