@@ -491,7 +491,9 @@ pub enum PositionError {
         offset: Offset,
     },
     /// One commit holds no more.
-    #[error("the offsets of one commit have at most {limit_bytes} bytes, each with its group's name")]
+    #[error(
+        "the offsets of one commit have at most {limit_bytes} bytes, each with its group's name"
+    )]
     CommitTooLarge {
         /// The most that is taken.
         limit_bytes: usize,

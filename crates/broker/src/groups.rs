@@ -18,8 +18,7 @@ mod record;
 mod subscription;
 mod sync;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -53,7 +52,9 @@ use member::{MemberId, Reply};
 
 /// What a member id says of the client, at most.
 const CLIENT_BYTES_IN_ID: usize = 255;
-/// The most bytes of metadata and assignments of all groups together.
+/// What a group counts beside its name and its members.
+const SLOT_BYTES: usize = 512;
+/// The most bytes of all groups together: names, members, ids that were given out.
 const ALL_GROUPS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// All groups. See the head of the module.
@@ -74,10 +75,10 @@ pub struct Groups {
 #[derive(Debug, Default)]
 struct Table {
     slots: HashMap<Arc<str>, Slot>,
-    /// At least the earliest deadline of each group; others may be outdated.
-    timers: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
+    /// One entry for each group that has a deadline: that one, or an earlier moment.
+    timers: BTreeSet<(Duration, Arc<str>)>,
     queue: VecDeque<Job>,
-    /// What the members of all groups brought.
+    /// What all slots count.
     bytes: usize,
     /// Nobody may wait any more.
     closing: bool,
@@ -87,8 +88,10 @@ struct Table {
 #[derive(Debug)]
 struct Slot {
     group: Group,
-    /// The entry among the timers that counts.
+    /// The entry among the timers.
     timer_at: Option<Duration>,
+    /// It has a record or offsets, or is about to have them. Without, it goes when nobody is left.
+    is_kept: bool,
     /// The record to store, while it waits in the queue.
     record: Option<Bytes>,
     storing: bool,
@@ -99,16 +102,37 @@ struct Slot {
 }
 
 impl Table {
-    /// Whether members may bring this much more, and wait.
-    fn admits(&self, more_bytes: usize) -> Result<(), GroupError> {
-        let limit_bytes = ALL_GROUPS_BYTES_MAX;
+    /// Whether members of a group may bring this much more, and wait.
+    fn admits(&self, group: &str, more_bytes: usize) -> Result<(), GroupError> {
         if self.closing {
             return Err(GroupError::Stopping);
         }
+        self.has_room(group, more_bytes)
+    }
+
+    /// Whether there is room for this much more, and for the group if there is none of the name.
+    fn has_room(&self, group: &str, more_bytes: usize) -> Result<(), GroupError> {
+        let limit_bytes = ALL_GROUPS_BYTES_MAX;
+        let slot_bytes = if self.slots.contains_key(group) {
+            0
+        } else {
+            SLOT_BYTES + group.len()
+        };
+        let more_bytes = more_bytes.saturating_add(slot_bytes);
         if self.bytes.saturating_add(more_bytes) > limit_bytes {
             return Err(GroupError::TooLarge { limit_bytes });
         }
         Ok(())
+    }
+
+    /// Takes a slot out, with all that is counted of it.
+    fn remove(&mut self, group: &str) -> Option<(Arc<str>, Slot)> {
+        let (name, slot) = self.slots.remove_entry(group)?;
+        self.bytes -= slot.bytes;
+        if let Some(at) = slot.timer_at {
+            self.timers.remove(&(at, Arc::clone(&name)));
+        }
+        Some((name, slot))
     }
 }
 
@@ -117,10 +141,19 @@ impl Slot {
         Self {
             group,
             timer_at: None,
+            is_kept: false,
             record: None,
             storing: false,
             held: Vec::new(),
             bytes: 0,
+        }
+    }
+
+    /// Of a group that has a record or offsets.
+    fn kept(group: Group) -> Self {
+        Self {
+            is_kept: true,
+            ..Self::new(group)
         }
     }
 }
@@ -201,9 +234,9 @@ impl Groups {
                     let name: Arc<str> = keys::group_of(&row.key)?.into();
                     if space == Space::Group {
                         let group = Group::decode(&row.value, now)?;
-                        table.slots.insert(Arc::clone(&name), Slot::new(group));
+                        table.slots.insert(Arc::clone(&name), Slot::kept(group));
                     } else {
-                        let simple = || Slot::new(Group::new(now));
+                        let simple = || Slot::kept(Group::new(now));
                         table.slots.entry(Arc::clone(&name)).or_insert_with(simple);
                     }
                     let nothing = self.settle(&mut table, &name, Effects::default());
@@ -241,7 +274,7 @@ impl Groups {
         let (waiter, answer) = oneshot::channel();
         let joined = {
             let mut table = self.table.lock();
-            if let Err(error) = table.admits(request.bytes()) {
+            if let Err(error) = table.admits(group, request.bytes()) {
                 return JoinAnswer::refused(&own_id, error);
             }
             let now = self.now();
@@ -309,7 +342,7 @@ impl Groups {
     pub async fn sync(&self, group: &str, request: SyncGroup) -> Result<Synced, GroupError> {
         check_name(group)?;
         let member = request.member.member_id.clone();
-        self.table.lock().admits(request.bytes())?;
+        self.table.lock().admits(group, request.bytes())?;
         let (waiter, answer) = oneshot::channel();
         let replies = self.with_group(group, |group, now| {
             let effects = group.sync(request, waiter, self.limits(), now);
@@ -411,14 +444,22 @@ impl Groups {
         let Some(slot) = table.slots.get_mut(name) else {
             return effects.replies;
         };
-        table.bytes = table.bytes - slot.bytes + slot.group.bytes();
-        slot.bytes = slot.group.bytes();
+        let bytes = SLOT_BYTES + name.len() + slot.group.bytes();
+        table.bytes = table.bytes - slot.bytes + bytes;
+        slot.bytes = bytes;
+        slot.is_kept |= effects.store;
+        if !slot.is_kept && slot.group.is_idle() {
+            table.remove(name);
+            return effects.replies;
+        }
         let mut wakes = false;
         if let Some(at) = slot.group.next_deadline()
             && slot.timer_at.is_none_or(|known| at < known)
         {
-            slot.timer_at = Some(at);
-            table.timers.push(Reverse((at, Arc::clone(name))));
+            if let Some(known) = slot.timer_at.replace(at) {
+                table.timers.remove(&(known, Arc::clone(name)));
+            }
+            table.timers.insert((at, Arc::clone(name)));
             wakes = true;
         }
         let mut replies = effects.replies;

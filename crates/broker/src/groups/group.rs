@@ -26,6 +26,15 @@ const CONSUMER: &str = "consumer";
 pub(super) const NEW_MEMBER_JOIN_MAX: Duration = Duration::from_mins(5);
 
 const MINUTE_MS: i64 = 60_000;
+/// What an id counts beside its text while it is pending.
+const PENDING_BYTES: usize = 128;
+/// Ids that are pending may take this part of the bytes of a group, so that those who only ask
+/// leave room for those who come.
+const PENDING_SHARE: usize = 4;
+
+pub(super) fn pending_bytes(id: &MemberId) -> usize {
+    PENDING_BYTES + id.len()
+}
 
 /// Where a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -174,6 +183,9 @@ pub(crate) struct Group {
     pub(super) statics: BTreeMap<Arc<str>, MemberId>,
     /// Ids that were given out and did not come back yet, and until when they may.
     pub(super) pending: BTreeMap<MemberId, Duration>,
+    pub(super) pending_bytes: usize,
+    /// The ends of all sessions, and of what is pending.
+    pub(super) deadlines: BTreeSet<(Duration, MemberId)>,
     /// How many members support each protocol.
     pub(super) supported: BTreeMap<String, usize>,
     /// Topics of the last completed join; `None` where that cannot be told.
@@ -199,6 +211,8 @@ impl Group {
             members: BTreeMap::new(),
             statics: BTreeMap::new(),
             pending: BTreeMap::new(),
+            pending_bytes: 0,
+            deadlines: BTreeSet::new(),
             supported: BTreeMap::new(),
             subscribed: None,
             join_end: None,
@@ -227,20 +241,51 @@ impl Group {
         self.protocol_type.as_deref().unwrap_or_default()
     }
 
-    /// Bytes that members brought.
+    /// Bytes that members brought, and of the ids that are pending.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.pending_bytes
+    }
+
+    /// Gives an id out; false if so many are out that there is no room for one more.
+    pub(super) fn give_out(&mut self, id: MemberId, until: Duration, bytes_max: usize) -> bool {
+        let bytes = self.pending_bytes + pending_bytes(&id);
+        if bytes > bytes_max / PENDING_SHARE {
+            return false;
+        }
+        self.pending_bytes = bytes;
+        self.deadlines.insert((until, Arc::clone(&id)));
+        let before = self.pending.insert(id, until);
+        assert!(before.is_none(), "an id is given once");
+        true
+    }
+
+    /// An id is pending no more.
+    pub(super) fn take_back(&mut self, id: &str) {
+        if let Some((id, until)) = self.pending.remove_entry(id) {
+            self.pending_bytes -= pending_bytes(&id);
+            self.deadlines.remove(&(until, id));
+        }
+    }
+
+    /// A member's session ends at another time now.
+    pub(super) fn extend_session(&mut self, id: &str, end: impl FnOnce(&Member) -> Duration) {
+        let known = self.members.get_key_value(id);
+        let Some(id) = known.map(|(id, _)| Arc::clone(id)) else {
+            return;
+        };
+        if let Some(member) = self.members.get_mut(&id) {
+            let end = end(member);
+            let before = std::mem::replace(&mut member.session_end, end);
+            self.deadlines.remove(&(before, Arc::clone(&id)));
+            self.deadlines.insert((end, id));
+        }
     }
 
     /// The next moment at which [`Group::tick`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        let members = self.members.values().map(|member| member.session_end);
-        let pending = self.pending.values().copied();
-        let phases = [self.join_end.map(|end| end.at), self.sync_end];
-        members
-            .chain(pending)
-            .chain(phases.into_iter().flatten())
-            .min()
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        let all = [first, self.join_end.map(|end| end.at), self.sync_end];
+        all.into_iter().flatten().min()
     }
 
     pub(super) fn enter(&mut self, state: GroupState, now: Now) {
@@ -427,6 +472,12 @@ impl Group {
         assert_eq!(of_statics.count(), self.statics.len());
         let bytes: usize = self.members.values().map(Member::bytes).sum();
         assert_eq!(bytes, self.bytes, "bytes are counted");
+        let ends = self.members.iter().map(|(id, m)| (m.session_end, id));
+        let pending = self.pending.iter().map(|(id, until)| (*until, id));
+        let all = ends.chain(pending).map(|(at, id)| (at, Arc::clone(id)));
+        assert_eq!(self.deadlines, all.collect(), "each id has one deadline");
+        let bytes: usize = self.pending.keys().map(pending_bytes).sum();
+        assert_eq!(bytes, self.pending_bytes, "bytes are counted");
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::GroupError;
-use super::group::{Effects, Group, GroupConfig, GroupState, NEW_MEMBER_JOIN_MAX, Now};
+use super::group::{
+    Effects, Group, GroupConfig, GroupState, NEW_MEMBER_JOIN_MAX, Now, pending_bytes,
+};
 use super::member::{
     JoinAnswer, JoinGroup, JoinWaiter, Joined, Member, MemberId, Reply, protocol_bytes,
 };
@@ -66,13 +68,14 @@ impl Group {
     fn has_room_for(&self, member_id: &str, config: &GroupConfig) -> bool {
         match self.state {
             GroupState::Empty => true,
+            _ if self.members.len() < config.size_max => true,
             GroupState::PreparingRebalance => {
                 let awaiting = |member: &Member| member.join.is_some();
                 let count = self.members.values().filter(|m| awaiting(m)).count();
                 self.members.get(member_id).is_some_and(awaiting) || count < config.size_max
             }
             GroupState::CompletingRebalance | GroupState::Stable => {
-                self.members.contains_key(member_id) || self.members.len() < config.size_max
+                self.members.contains_key(member_id)
             }
         }
     }
@@ -82,7 +85,9 @@ impl Group {
             .members
             .get(&*request.member_id)
             .map_or(0, Member::bytes);
-        self.bytes - known + request.bytes() <= config.bytes_max
+        let pending = self.pending.get_key_value(&*request.member_id);
+        let pending = pending.map_or(0, |(id, _)| pending_bytes(id));
+        self.bytes() - known - pending + request.bytes() <= config.bytes_max
     }
 
     fn join_new(&mut self, request: JoinGroup, joining: Joining<'_>, effects: &mut Effects) {
@@ -94,9 +99,13 @@ impl Group {
         }
         if instance_id.is_none() && request.requires_member_id {
             let until = joining.now.monotonic + span(request.session_timeout_ms);
-            self.pending.insert(Arc::clone(&fresh_id), until);
-            let error = GroupError::MemberIdRequired;
-            return refuse(effects, joining.waiter, &fresh_id, error);
+            let limit_bytes = joining.config.bytes_max;
+            if self.give_out(Arc::clone(&fresh_id), until, limit_bytes) {
+                let error = GroupError::MemberIdRequired;
+                return refuse(effects, joining.waiter, &fresh_id, error);
+            }
+            let error = GroupError::TooLarge { limit_bytes };
+            return refuse(effects, joining.waiter, "", error);
         }
         self.add(fresh_id, request, joining, effects);
     }
@@ -143,7 +152,7 @@ impl Group {
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type);
         }
-        self.pending.remove(&id);
+        self.take_back(&id);
         if let Some(instance_id) = &instance_id {
             let before = self
                 .statics
@@ -169,6 +178,7 @@ impl Group {
         self.next_order += 1;
         self.bytes += member.bytes();
         self.count_protocols(&member.protocols);
+        self.deadlines.insert((member.session_end, Arc::clone(&id)));
         let before = self.members.insert(id, member);
         assert!(before.is_none(), "an id is given once");
         self.prepare_or_complete(joining.config, joining.now, effects);
@@ -208,8 +218,8 @@ impl Group {
         let id = Arc::clone(&joining.fresh_id);
         self.rename(old, &id, effects);
         let (skips, now) = (request.skips_assignment, joining.now);
-        let member = self.members.get_mut(&id).expect("renamed");
-        member.session_end = now.monotonic + span(request.session_timeout_ms);
+        let session = span(request.session_timeout_ms);
+        self.extend_session(&id, |_| now.monotonic + session);
         match self.state {
             GroupState::Stable => {
                 self.update(&id, request, None, effects);
@@ -270,6 +280,8 @@ impl Group {
             self.leader = Some(Arc::clone(id));
         }
         self.statics.insert(instance, Arc::clone(id));
+        self.deadlines.remove(&(member.session_end, Arc::from(old)));
+        self.deadlines.insert((member.session_end, Arc::clone(id)));
         self.members.insert(Arc::clone(id), member);
     }
 

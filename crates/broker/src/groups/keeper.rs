@@ -1,10 +1,8 @@
 //! The one task that stores the groups' records and keeps their deadlines.
 //!
 //! Records that wait are stored together, in one commit; answers that wait for them leave when it
-//! is durable. Timers are one heap for all groups: an entry that a later one has replaced is
-//! skipped when its time comes.
+//! is durable. Timers are one ordered set for all groups, with at most one entry for each.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,6 +19,9 @@ use crate::open::PAGE;
 
 /// One commit takes no more records once it has this much.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// So many groups at a time have what is due done, and then others come to the lock.
+const TIMERS_AT_ONCE: usize = 256;
 
 /// Who waits for a removal.
 pub(super) type Removed = oneshot::Sender<Result<(), GroupError>>;
@@ -91,20 +92,18 @@ impl Groups {
                 return None;
             }
             let now = self.now();
+            let mut left = TIMERS_AT_ONCE;
             loop {
-                let Some(Reverse((at, _))) = table.timers.peek() else {
+                let Some((at, name)) = table.timers.first().cloned() else {
                     break None;
                 };
-                if *at > now.monotonic {
-                    break Some(*at);
+                if at > now.monotonic || left == 0 {
+                    break Some(at);
                 }
-                let Some(Reverse((at, name))) = table.timers.pop() else {
-                    break None;
-                };
+                left -= 1;
+                table.timers.remove(&(at, Arc::clone(&name)));
                 let slot = table.slots.get_mut(&name);
-                let Some(slot) = slot.filter(|slot| slot.timer_at == Some(at)) else {
-                    continue;
-                };
+                let slot = slot.expect("a timer goes with its group");
                 slot.timer_at = None;
                 let effects = slot.group.tick(self.limits(), now);
                 replies.append(&mut self.settle(&mut table, &name, effects));
@@ -198,7 +197,7 @@ impl Groups {
     /// Takes an empty group out of the table; its record follows. With somebody who waits for it
     /// its offsets go too; without, it comes back if it has offsets by then.
     pub(super) fn take_out(&self, table: &mut Table, group: &str, waiter: Option<Removed>) {
-        let Some((name, slot)) = table.slots.remove_entry(group) else {
+        let Some((name, slot)) = table.remove(group) else {
             return;
         };
         assert!(slot.group.is_empty(), "members are never thrown away");
@@ -223,7 +222,7 @@ impl Groups {
         }
         if !matches!(removed, Ok(true)) {
             let mut table = self.table.lock();
-            let back = || Slot::new(*group);
+            let back = || Slot::kept(*group);
             table.slots.entry(Arc::clone(&name)).or_insert_with(back);
             let nothing = self.settle(&mut table, &name, super::Effects::default());
             assert!(nothing.is_empty(), "nobody waits for an empty group");

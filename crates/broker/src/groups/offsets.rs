@@ -12,7 +12,7 @@ use std::sync::Arc;
 use records::Offset;
 use storage::{CommitError, Key, Space, TopicId, Version, Write};
 
-use super::group::Group;
+use super::group::{Effects, Group};
 use super::member::Membership;
 use super::{GroupError, Groups, Slot, check_length};
 use crate::error::{PartitionError, PositionError, Trouble};
@@ -141,7 +141,7 @@ impl Groups {
         let now = self.now();
         match table.slots.get_mut(group) {
             Some(slot) => slot.group.commits(from, now),
-            None if from.generation < 0 => Ok(()),
+            None if from.generation < 0 => table.has_room(group, 0),
             None => Err(GroupError::NotFound {
                 group: group.to_owned(),
             }),
@@ -151,10 +151,15 @@ impl Groups {
     /// A group that nobody knew has offsets now.
     fn note_offsets(&self, group: &str) {
         let mut table = self.table.lock();
-        if !table.slots.contains_key(group) {
-            let slot = Slot::new(Group::new(self.now()));
-            table.slots.insert(group.into(), slot);
+        if let Some(slot) = table.slots.get_mut(group) {
+            slot.is_kept = true;
+            return;
         }
+        let name: Arc<str> = group.into();
+        let slot = Slot::kept(Group::new(self.now()));
+        table.slots.insert(Arc::clone(&name), slot);
+        let nothing = self.settle(&mut table, &name, Effects::default());
+        assert!(nothing.is_empty(), "nobody waits yet");
     }
 
     /// The topics' records have changed: which topics are still there?

@@ -120,8 +120,8 @@ impl Group {
             member.is_new = false;
             member.syncs = true;
             if let Some(waiter) = member.join.take() {
-                member.session_end = now.monotonic + member.session_timeout;
                 effects.replies.push(Reply::Join(waiter, answer));
+                self.is_alive(&id, now);
             }
         }
     }
@@ -157,11 +157,12 @@ impl Group {
 
     /// Takes a member or an id that was given out from the group, whoever waits with it.
     pub(super) fn remove(&mut self, id: &str, effects: &mut Effects) {
-        self.pending.remove(id);
+        self.take_back(id);
         let Some(member) = self.members.remove(id) else {
             return;
         };
         self.bytes -= member.bytes();
+        self.deadlines.remove(&(member.session_end, Arc::from(id)));
         self.discount_protocols(&member.protocols);
         if let Some(instance) = &member.instance_id {
             self.statics.remove(instance);
@@ -196,15 +197,18 @@ impl Group {
     pub(crate) fn tick(&mut self, config: &GroupConfig, now: Now) -> Effects {
         let mut effects = Effects::default();
         let due = |at: Duration| at <= now.monotonic;
-        let forgotten = self.pending.iter().filter(|(_, at)| due(**at));
-        let forgotten: Vec<MemberId> = forgotten.map(|(id, _)| Arc::clone(id)).collect();
+        let over = self.deadlines.iter().take_while(|(at, _)| due(*at));
+        let over: Vec<MemberId> = over.map(|(_, id)| Arc::clone(id)).collect();
+        let (forgotten, silent): (Vec<_>, Vec<_>) = over
+            .into_iter()
+            .partition(|id| self.pending.contains_key(id));
+        for id in &forgotten {
+            self.take_back(id);
+        }
         if !forgotten.is_empty() {
-            for id in forgotten {
-                self.pending.remove(&id);
-            }
             self.complete_if_all_joined(now, &mut effects);
         }
-        self.expire_sessions(config, now, &mut effects);
+        self.expire_sessions(silent, config, now, &mut effects);
         if self.sync_end.is_some_and(due) {
             self.sync_end = None;
             let absent = self.members.iter().filter(|(_, member)| member.syncs);
@@ -222,17 +226,27 @@ impl Group {
         effects
     }
 
-    fn expire_sessions(&mut self, config: &GroupConfig, now: Now, effects: &mut Effects) {
+    fn expire_sessions(
+        &mut self,
+        silent: Vec<MemberId>,
+        config: &GroupConfig,
+        now: Now,
+        effects: &mut Effects,
+    ) {
         let mut dead = Vec::new();
-        for (id, member) in &mut self.members {
+        for id in silent {
+            let Some(member) = self.members.get(&id) else {
+                continue;
+            };
+            // It may have been heard of meanwhile, as one that waited for those forgotten.
             if member.session_end > now.monotonic {
                 continue;
             }
             let waits = member.join.is_some() || member.sync.is_some();
             if waits && !member.is_new {
-                member.session_end = now.monotonic + member.session_timeout;
+                self.is_alive(&id, now);
             } else {
-                dead.push(Arc::clone(id));
+                dead.push(id);
             }
         }
         if dead.is_empty() {

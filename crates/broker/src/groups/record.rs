@@ -86,6 +86,9 @@ impl Group {
             if *id == *leader {
                 group.leader = Some(Arc::clone(&id));
             }
+            group
+                .deadlines
+                .insert((member.session_end, Arc::clone(&id)));
             group.members.insert(id, member);
         }
         group.next_order = members.into();

@@ -104,8 +104,8 @@ impl Group {
             let answer = self.synced(&id);
             let member = self.members.get_mut(&id).expect("of the list");
             if let Some(waiter) = member.sync.take() {
-                member.session_end = now.monotonic + member.session_timeout;
                 effects.replies.push(Reply::Sync(waiter, Ok(answer)));
+                self.is_alive(&id, now);
             }
         }
     }
@@ -121,10 +121,8 @@ impl Group {
         }
     }
 
-    fn is_alive(&mut self, id: &str, now: Now) {
-        if let Some(member) = self.members.get_mut(id) {
-            member.session_end = now.monotonic + member.session_timeout;
-        }
+    pub(super) fn is_alive(&mut self, id: &str, now: Now) {
+        self.extend_session(id, |member| now.monotonic + member.session_timeout);
     }
 
     /// Members leave, or are made to; one outcome for each.

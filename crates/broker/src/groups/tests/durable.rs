@@ -155,3 +155,52 @@ async fn who_waits_is_answered_when_the_broker_stops() {
     let late = broker.groups().join("g", join_request("", &["x"])).await;
     assert_eq!(late.outcome, Err(GroupError::Stopping));
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_a_group_that_nobody_came_to() {
+    let harness = Harness::new();
+    let broker = harness.broker().await;
+    let groups = broker.groups();
+    let refused = JoinGroup {
+        protocols: Vec::new(),
+        ..join_request("", &[])
+    };
+    for index in 0..100 {
+        let name = format!("{index}{}", "x".repeat(1000));
+        let answer = groups.join(&name, refused.clone()).await;
+        assert_eq!(answer.outcome, Err(GroupError::InconsistentProtocol));
+    }
+    let asks = JoinGroup {
+        requires_member_id: true,
+        ..join_request("", &["x"])
+    };
+    for (name, leaves) in [("left", true), ("forgotten", false)] {
+        let answer = groups.join(name, asks.clone()).await;
+        assert_eq!(answer.outcome, Err(GroupError::MemberIdRequired));
+        assert_eq!(groups.list().len(), 1, "{name}");
+        let counted = groups.table.lock().bytes;
+        assert!(counted > name.len() + answer.member_id.len(), "{counted}");
+        if leaves {
+            leave(&broker, name, &answer.member_id).await;
+        } else {
+            harness.clock.advance(Duration::from_secs(11));
+            groups.fire_timers();
+        }
+        let table = groups.table.lock();
+        assert_eq!((table.slots.len(), table.bytes), (0, 0), "{name}");
+        assert!(table.timers.is_empty() && table.queue.is_empty(), "{name}");
+    }
+    assert_eq!(harness.count(Space::Group).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_counted_of_a_group_goes_with_it() {
+    let harness = Harness::new();
+    let broker = harness.broker().await;
+    let id = alone(&broker, "g", join_request("", &["x"])).await;
+    leave(&broker, "g", &id).await;
+    let deleted = stored(&broker, broker.groups().delete("g")).await;
+    assert_eq!(deleted, Ok(()));
+    let table = broker.groups().table.lock();
+    assert_eq!((table.bytes, table.timers.len()), (0, 0));
+}

@@ -436,3 +436,36 @@ fn the_record_is_what_is_on_disk() {
     let back = Group::decode(&record, at(0)).expect("readable");
     assert_eq!(back.encode(), Some(record));
 }
+
+#[test]
+fn ids_that_are_pending_are_counted_and_leave_room_for_members() {
+    let config = GroupConfig {
+        bytes_max: 8_000,
+        ..GroupConfig::default()
+    };
+    let mut bench = Bench::with(config);
+    let request = JoinGroup {
+        requires_member_id: true,
+        ..join_request("", &["x"])
+    };
+    let mut given = 0;
+    let full = loop {
+        let before = bench.group.bytes();
+        let mut answer = bench.join(&format!("id{given}"), request.clone());
+        match refused(&mut answer) {
+            GroupError::MemberIdRequired => assert!(bench.group.bytes() > before),
+            error => break error,
+        }
+        given += 1;
+        assert!(given < 100, "there is a limit");
+    };
+    assert_eq!(full, GroupError::TooLarge { limit_bytes: 8_000 });
+    let back = JoinGroup {
+        member_id: "id0".into(),
+        ..request
+    };
+    let mut back = bench.join("-", back);
+    assert_eq!(joined(&mut back).leader, "id0", "who was told comes in");
+    bench.pass(10_000);
+    assert!(bench.group.pending.is_empty());
+}
