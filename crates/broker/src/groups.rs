@@ -1,10 +1,11 @@
 //! The coordinator of all consumer groups: classic protocol, committed offsets.
 //!
-//! Guarantees: an answer that shows a generation, an assignment or a new member id leaves after
-//! the group's record is durable, so that no restart takes it back; one task ([`Groups::run`])
-//! stores records, in the order in which the groups changed, and keeps all deadlines. What a group
-//! may do is decided in `group` and its moves, which know neither time nor store. Must not know:
-//! any wire format, sockets.
+//! Guarantees: an answer to a member that shows a generation, an assignment or the new id of a
+//! static member leaves after the group's record is durable, so that no restart takes it back.
+//! Leaving, ids given out to be joined with, listings and descriptions are answered from memory.
+//! One task ([`Groups::run`]) stores records, in the order in which the groups changed, and keeps
+//! all deadlines. What a group may do is decided in `group` and its moves, which know neither time
+//! nor store. Must not know: any wire format, sockets.
 
 mod error;
 mod expiry;
