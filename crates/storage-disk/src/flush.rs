@@ -3,8 +3,8 @@
 //! Commits of a log that arrive while it is synced form its next round; there is no timer in the
 //! durable mode, and no log waits for another's sync. A round takes the files and the directory
 //! that its log wrote to, syncs them, and only then moves the durable end. A log has one round at a
-//! time: a lost writeback is reported to a descriptor once, and two syncs of one file could not
-//! tell which of them it concerns. The first sync that fails ends everything ([`Health::fail`]): it
+//! time, and a repair of its files waits for that: a lost writeback is reported once, and two syncs
+//! of one file could not tell which of them it concerns. The first sync that fails ends everything ([`Health::fail`]): it
 //! is not repeated. Knows nothing of records.
 //!
 //! [`Health::fail`]: crate::health::Health::fail
@@ -71,6 +71,16 @@ impl Flusher {
             logs_max,
             threads,
         }
+    }
+
+    /// Whether there is anything for [`Flusher::gather`] to do.
+    pub(crate) fn has_pauses(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// How many may sync at a time; 0: only who calls.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
     }
 
     /// A log that was not in the queue has something to sync.
@@ -209,6 +219,7 @@ impl Flusher {
 
 /// One round of one log. Whether it has something to sync again.
 fn round(context: &Context, log: &DiskLog) -> bool {
+    let _alone = log.sync_alone();
     let _guard = context.health.guard("a commit round");
     if context.health.check().is_err() {
         return false;
@@ -222,6 +233,10 @@ fn round(context: &Context, log: &DiskLog) -> bool {
         // IMPORTANT: nothing of this round is acknowledged, not even what did sync: which bytes a
         // failed sync lost is not known.
         context.health.fail(&failure);
+        return false;
+    }
+    // What ended everything meanwhile may have been told what this round was not.
+    if context.health.check().is_err() {
         return false;
     }
     log.finish_round(work.mark)

@@ -46,6 +46,12 @@ impl IndexCache {
         Some(index)
     }
 
+    /// As if others had taken all the room.
+    #[cfg(test)]
+    pub(crate) fn clear(&self) {
+        *self.held.lock() = Held::default();
+    }
+
     pub(crate) fn insert(&self, key: FileKey, index: Arc<SegmentIndex>) {
         let mut held = self.held.lock();
         held.remove(key);

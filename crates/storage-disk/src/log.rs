@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use records::{CheckedBatch, Offset};
 use sabotage::{Safeguard, skips};
 use storage::{
@@ -73,6 +73,8 @@ pub(crate) struct DiskLog {
     waiters: WaitList,
     /// Held while files are written by their paths without the lock of `state`, and before it.
     names: Mutex<()>,
+    /// See [`DiskLog::sync_alone`]; before the lock of `state`.
+    syncs: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -112,8 +114,21 @@ impl DiskLog {
             progress: Progress::new(end.offset),
             waiters: WaitList::default(),
             names: Mutex::default(),
+            syncs: Mutex::default(),
             state: Mutex::new(State::new(place)),
         })
+    }
+
+    /// Held from before a sync of this log until its result counts: the disk tells of a loss once,
+    /// and whoever acknowledges must not come between who was told and what that ends.
+    pub(crate) fn sync_alone(&self) -> Option<MutexGuard<'_, ()>> {
+        (!skips(Safeguard::OneSyncALog)).then(|| self.syncs.lock())
+    }
+
+    /// Whether somebody syncs it.
+    #[cfg(test)]
+    pub(crate) fn is_synced_now(&self) -> bool {
+        self.syncs.is_locked()
     }
 
     /// The directory with the segments.

@@ -237,8 +237,10 @@ impl Disk {
             spawn("ottla-sync", Box::new(run))?;
         }
         let context = Arc::clone(&self.shared.context);
-        let gather = move || context.flusher.gather();
-        spawn("ottla-gather", Box::new(gather))?;
+        if context.flusher.has_pauses() {
+            let gather = move || context.flusher.gather();
+            spawn("ottla-gather", Box::new(gather))?;
+        }
         let context = Arc::clone(&self.shared.context);
         let journal = Arc::clone(&self.journal);
         spawn(

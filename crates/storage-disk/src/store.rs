@@ -21,7 +21,6 @@ use storage::{
     StoreError, TopicId, TopicMeta, TopicName, Volume,
 };
 use tokio::sync::oneshot;
-use vfs::FileSystem;
 
 use crate::context::Context;
 use crate::log::{DiskLog, TopicPlace};
@@ -42,8 +41,6 @@ pub(crate) struct Shared {
     topics: RwLock<BTreeMap<TopicName, Arc<Topic>>>,
     /// Held over a step that changes names.
     changes: Mutex<()>,
-    /// To sync many new names at once, where the system can do that.
-    file_system: Option<Arc<dyn FileSystem>>,
 }
 
 /// A topic that has a directory.
@@ -111,7 +108,6 @@ impl Shared {
         trash_dir: PathBuf,
         topics: Vec<Arc<Topic>>,
     ) -> Self {
-        let file_system = context.vfs.open_file_system(&data_dir).ok();
         let named = topics
             .into_iter()
             .map(|topic| (topic.place.name.clone(), topic));
@@ -121,7 +117,6 @@ impl Shared {
             trash_dir,
             topics: RwLock::new(named.collect()),
             changes: Mutex::new(()),
-            file_system,
         }
     }
 

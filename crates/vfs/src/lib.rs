@@ -151,8 +151,9 @@ pub trait File: Send + Sync + Debug {
 pub trait FileSystem: Send + Sync + Debug {
     /// Makes all files and names durable (`syncfs`). Reports a write to the device that failed
     /// since this was opened once, whichever file it belonged to: open it before the first write.
-    /// Not for bytes of files that are acknowledged: ext4 does not report here all that
-    /// [`File::sync_data`] reports (docs/adr/0007).
+    /// Only before anything is written that will be acknowledged: ext4 does not report here all that
+    /// [`File::sync_data`] reports, and what this was told a later sync of a file is not
+    /// (docs/adr/0007).
     fn sync(&self) -> io::Result<()>;
 }
 

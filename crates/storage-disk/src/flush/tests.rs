@@ -1,6 +1,6 @@
 //! Rounds of syncs, with the real threads on a disk that stands still.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +8,8 @@ use clock::{Clock, SimClock};
 use records::{BatchBuilder, CheckedBatch, Codec};
 use storage::conformance::run;
 use storage::{
-    AppendTicket, BytesPermit, Fence, Log, LogConfig, LogStore, TopicId, TopicMeta, TopicName,
+    AppendTicket, BytesPermit, Fence, Isolation, Log, LogConfig, LogStore, ReadLimit, TopicId,
+    TopicMeta, TopicName,
 };
 use vfs::{DiskError, Fault, Operation, SimVfs, Vfs};
 
@@ -189,4 +190,86 @@ fn an_interval_passes_before_the_sync_behind() {
     // Nobody asks for it: the thread does it by itself.
     vfs.wait_for_stalled_syncs(1);
     vfs.release_syncs();
+}
+
+#[test]
+fn a_repair_and_a_round_sync_a_log_one_after_the_other() {
+    let vfs = SimVfs::new();
+    let disk = start(&vfs, Durability::Fsync);
+    let log = logs(&disk, 1).remove(0);
+    for _ in 0..8 {
+        run(async { append(&log).durable().await.expect("durable") });
+    }
+    drop(log);
+    disk.close().expect("a clean end");
+    let path = Path::new("/data/events/partition0/00000000000000000000.log");
+    // The leader epoch in the head of the fifth.
+    let at = u64::try_from(4 * batch().len() + 15).expect("small");
+    vfs.damage(path, at, &[7]).expect("damaged");
+
+    let disk = start(&vfs, Durability::Fsync);
+    let log = logs(&disk, 1).remove(0);
+    let inner = disk.shared.logs().remove(0);
+    let limit = ReadLimit {
+        bytes_max: 1 << 20,
+        at_least_one_batch: true,
+    };
+    // The sync of the repair is the one that hears of what the disk lost.
+    vfs.inject(
+        Fault::fail(Operation::SyncData, DiskError::Io)
+            .on_path_suffix("partition0/00000000000000000000.log")
+            .nth(1),
+    );
+    vfs.stall_syncs();
+    std::thread::scope(|scope| {
+        let read = || {
+            run(async {
+                log.read(log.ends().log_start, limit, Isolation::ReadUncommitted)
+                    .await
+                    .is_err()
+            })
+        };
+        let reader = scope.spawn(read);
+        vfs.wait_for_stalled_syncs(1);
+        // Asserted once nothing is stalled, or a failure would not end.
+        let is_alone = inner.is_synced_now();
+        let ticket = append(&log);
+        vfs.release_syncs();
+        run(async { assert!(ticket.durable().await.is_err(), "nothing is acknowledged") });
+        assert!(reader.join().is_ok());
+        assert!(is_alone, "a repair lets no round begin");
+    });
+}
+
+#[test]
+fn a_round_lets_no_repair_begin() {
+    let vfs = SimVfs::new();
+    let disk = start(&vfs, Durability::Fsync);
+    let log = logs(&disk, 1).remove(0);
+    let inner = disk.shared.logs().remove(0);
+    vfs.stall_syncs();
+    let ticket = append(&log);
+    vfs.wait_for_stalled_syncs(1);
+    let is_alone = inner.is_synced_now();
+    vfs.release_syncs();
+    assert!(is_alone, "a round lets no repair begin");
+    run(async { ticket.durable().await.expect("durable") });
+}
+
+#[test]
+fn a_new_topic_is_synced_directory_by_directory() {
+    let vfs = SimVfs::new();
+    let disk = start(&vfs, Durability::Fsync);
+    vfs.start_trace();
+    let logs = logs(&disk, 40);
+    let trace = vfs.take_trace();
+    // It would write records of other logs too, and nobody would hear of it.
+    let whole = |line: &&String| line.contains("SyncFileSystem");
+    assert_eq!(trace.iter().find(whole), None);
+    for number in 0..logs.len() {
+        let directory = format!("/partition{number} ");
+        let synced =
+            |line: &String| line.contains("SyncDir") && format!("{line} ").contains(&directory);
+        assert!(trace.iter().any(synced), "{directory}: {trace:?}");
+    }
 }

@@ -20,8 +20,8 @@ use crate::window::{Access, Fault};
 pub(super) enum Proven {
     /// From its start to here, everything is what was written.
     UpTo(Position),
-    /// Damage was repaired: look again.
-    Mended,
+    /// Damage was repaired, or the index is not there any more: look again.
+    Again,
     /// Not even the first batch is good.
     Damaged(String),
 }
@@ -49,9 +49,10 @@ impl DiskLog {
         if plan.verified.covers((start, end)) || skips(Safeguard::ReadCrc) {
             return Ok(Proven::UpTo(end));
         }
-        let mut spans = index
-            .ask(|index| Some(index.spans().covering((start, end))))
-            .unwrap_or_default();
+        // IMPORTANT: without its spans nothing may be remembered as verified.
+        let Some(mut spans) = index.spans((start, end)) else {
+            return Ok(Proven::Again);
+        };
         // What goes on past the limit was appended by this process.
         spans.retain(|span| span.is_known() && span.end <= reader.limit);
         if skips(Safeguard::SpanCheck) {
@@ -77,7 +78,7 @@ impl DiskLog {
         if let Some(span) = span
             && self.mend(reader, span)?
         {
-            return Ok(Proven::Mended);
+            return Ok(Proven::Again);
         }
         match before_damage(reader, (first, end), met, span)? {
             Ok(good_end) => {
@@ -107,9 +108,8 @@ impl DiskLog {
             .min(plan.limit);
         let next = index.after_position(start);
         let end = next.map_or(plan.limit, |(position, _)| position.plus(1));
-        let spans = index
-            .ask(|index| Some(index.spans().covering((start, end))))
-            .unwrap_or_default();
+        // Without an index, the caller looks again.
+        let spans = index.spans((start, end)).unwrap_or_default();
         let mut mended = false;
         for span in spans {
             if span.is_known() && span.end <= reader.limit {
@@ -150,8 +150,10 @@ impl DiskLog {
         if skips(Safeguard::MendSync) {
             return Ok(());
         }
+        // IMPORTANT: appends may have gone to the same file, and the disk tells only once.
+        let _alone = self.sync_alone();
+        self.context.health.check()?;
         file.sync_data().map_err(|error| {
-            // IMPORTANT: appends may have gone to the same file, and the disk tells only once.
             let failure = self.failure("a repaired segment could not be synced", &error);
             self.context.health.fail(&failure);
             Fault::from(failure)
@@ -247,3 +249,6 @@ fn walk_over(
         (span, crc) = (spans.next(), 0);
     }
 }
+
+#[cfg(test)]
+mod tests;

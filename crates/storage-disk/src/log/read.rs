@@ -20,6 +20,7 @@ use crate::files::FileKey;
 use crate::position::Position;
 use crate::segment::Verified;
 use crate::segment_index::SegmentIndex;
+use crate::spans::Stretch;
 use crate::walk::{Found, Step};
 use crate::window::{Access, Fault, fill};
 
@@ -50,8 +51,8 @@ pub(super) struct Plan {
 /// What one attempt to read came to.
 enum Tried {
     Read(ReadSlice),
-    /// Damage was repaired on the way.
-    Mended,
+    /// Damage was repaired on the way, or the segment was sealed and its index let go.
+    Again,
     /// The batch that says it holds the offset is not good.
     Damaged(String),
 }
@@ -92,7 +93,7 @@ impl DiskLog {
         for _ in 0..MENDS_MAX {
             match self.try_read((from, care), limit, isolation, access)? {
                 Tried::Read(slice) => return Ok(slice),
-                Tried::Mended => {}
+                Tried::Again => {}
                 Tried::Damaged(reason) if care == Care::Bodies => {
                     return Err(self.corrupt(from, &reason));
                 }
@@ -116,9 +117,11 @@ impl DiskLog {
         let file = self.plan_file(&plan, access)?;
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let mut index = self.lookup(&plan, &*file, access)?;
-        let first = match self.first_batch(&reader, &plan, &index, (from, care))? {
-            Some(first) => first,
-            None => {
+        let first = match self.first_batch(&reader, &plan, &index, (from, care)) {
+            Ok(Some(first)) => first,
+            _ if index.is_gone() => return Ok(Tried::Again),
+            Err(fault) => return Err(fault),
+            Ok(None) => {
                 index = self.rebuilt(&plan, (&*file, &index), access)?;
                 self.first_batch(&reader, &plan, &index, (from, care))?
                     .ok_or_else(|| self.corrupt(from, "its index cannot be rebuilt"))?
@@ -133,8 +136,7 @@ impl DiskLog {
         };
         let good_end = match self.prove(&reader, &plan, &index, (&first, end))? {
             Proven::UpTo(good_end) => good_end,
-            // Now other bytes stand there.
-            Proven::Mended => return Ok(Tried::Mended),
+            Proven::Again => return Ok(Tried::Again),
             Proven::Damaged(reason) => return Ok(Tried::Damaged(reason)),
         };
         let chunk = self.chunk(&reader, &plan, &file, (first.position, good_end))?;
@@ -248,6 +250,14 @@ impl DiskLog {
         };
         self.context.indexes.insert(key, Arc::clone(&index));
         Ok(Lookup::Sealed(index))
+    }
+
+    /// The index of a segment that was active when the read began.
+    fn sealed_meanwhile(&self, loaded: &Loaded, base: Offset) -> Option<Arc<SegmentIndex>> {
+        let unwritten = loaded.unwritten.iter().find(|index| index.base() == base);
+        let log = self.number;
+        let cached = || self.context.indexes.get(FileKey { log, base });
+        unwritten.cloned().or_else(cached)
     }
 
     /// Keeps the index of a sealed segment, and has it written if its files do not hold it.
@@ -446,12 +456,22 @@ impl Lookup<'_> {
             Self::Active(log, base) => {
                 let state = log.state.lock();
                 let loaded = state.loaded.as_ref()?;
-                // Sealed meanwhile: the walk begins at the start of the segment, once.
-                (loaded.active.base == *base)
-                    .then(|| question(&loaded.active.index))
-                    .flatten()
+                if loaded.active.base == *base {
+                    return question(&loaded.active.index);
+                }
+                question(&*log.sealed_meanwhile(loaded, *base)?)
             }
         }
+    }
+
+    /// The spans that cover a range; `None` if there is no index to ask any more.
+    pub(super) fn spans(&self, range: (Position, Position)) -> Option<Vec<Stretch>> {
+        self.ask(|index| Some(index.spans().covering(range)))
+    }
+
+    /// The segment was sealed, and its index was let go: a new plan finds it.
+    fn is_gone(&self) -> bool {
+        self.ask(|_| Some(())).is_none()
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use records::Offset;
 use sabotage::{Safeguard, skips};
 use storage::{StorageFailure, StoreError, TopicMeta};
@@ -20,9 +20,6 @@ use crate::log::{DiskLog, Mark, Place, TopicPlace};
 use crate::paths::{SegmentFile, TEMPORARY_SUFFIX, partition_dir};
 use crate::position::Position;
 use crate::topic_meta::{FILE_NAME, StoredTopic};
-
-/// From this many new directories on, one sync of the file system costs less than one for each.
-const SYNC_EACH_MAX: usize = 4;
 
 /// An I/O error and whether it came from a sync, after which nothing may be promised.
 struct StepError {
@@ -178,18 +175,28 @@ impl Shared {
         if partitions.is_empty() {
             return Ok(());
         }
-        if partitions.len() > SYNC_EACH_MAX
-            && let Some(file_system) = &self.file_system
-        {
-            return file_system.sync().map_err(|error| StepError {
-                doing: format!("sync the file system of {}", directory.display()),
-                error,
-                in_sync: true,
-            });
-        }
-        for &partition in partitions {
-            self.sync_dir(&partition_dir(directory, partition))?;
-        }
+        // IMPORTANT: each by itself. One sync of the file system would write the records of other
+        // logs too, and their own syncs would not hear of what it lost (docs/adr/0007).
+        let next = Mutex::new(partitions.iter());
+        let failed = Mutex::new(None);
+        let work = || {
+            while failed.lock().is_none() {
+                let taken = next.lock().next();
+                let Some(&partition) = taken else { return };
+                if let Err(error) = self.sync_dir(&partition_dir(directory, partition)) {
+                    failed.lock().get_or_insert(error);
+                }
+            }
+        };
+        let threads = self.context.flusher.threads().min(partitions.len());
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                // With fewer threads it takes longer.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        failed.into_inner().map_or(Ok(()), Err)?;
         self.sync_dir(directory)
     }
 
