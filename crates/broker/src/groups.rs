@@ -48,7 +48,7 @@ pub use offsets::{Commit, CommittedOffset};
 
 use group::{Effects, Group, Now};
 use join::Joining;
-use keeper::Job;
+use keeper::Removal;
 use member::{MemberId, Reply};
 
 /// What a member id says of the client, at most.
@@ -78,7 +78,12 @@ struct Table {
     slots: HashMap<Arc<str>, Slot>,
     /// One entry for each group that has a deadline: that one, or an earlier moment.
     timers: BTreeSet<(Duration, Arc<str>)>,
-    queue: VecDeque<Job>,
+    /// Groups whose records wait to be stored.
+    queue: VecDeque<Arc<str>>,
+    /// Groups that are no more.
+    removals: VecDeque<Removal>,
+    /// Their names, until that is durable: a group made anew is stored after its removal.
+    removing: HashMap<Arc<str>, usize>,
     /// What all slots count.
     bytes: usize,
     /// Nobody may wait any more.
@@ -468,7 +473,7 @@ impl Groups {
             && let Some(record) = slot.group.encode()
             && slot.record.replace(record).is_none()
         {
-            table.queue.push_back(Job::Store(Arc::clone(name)));
+            table.queue.push_back(Arc::clone(name));
             wakes = true;
         }
         if slot.record.is_some() || slot.storing {

@@ -1,7 +1,8 @@
 //! The one task that stores the groups' records and keeps their deadlines.
 //!
 //! Records that wait are stored together, in one commit; answers that wait for them leave when it
-//! is durable. Timers are one ordered set for all groups, with at most one entry for each.
+//! is durable. Removals of groups and the look for old offsets come after them, a commit at a time.
+//! Timers are one ordered set for all groups, with at most one entry for each.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use storage::{Key, Space, Write};
 use tokio::sync::oneshot;
 
+use super::expiry::Look;
 use super::group::Group;
 use super::member::Reply;
 use super::{GroupError, Groups, Slot, Table};
@@ -23,16 +25,21 @@ const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 /// So many groups at a time have what is due done, and then others come to the lock.
 const TIMERS_AT_ONCE: usize = 256;
 
+/// How many offsets of a group that is removed go in one commit.
+const ROWS_AT_ONCE: usize = 256;
+/// What a row that is removed counts beside the name of its group.
+const ROW_BYTES: usize = 64;
+
 /// Who waits for a removal.
 pub(super) type Removed = oneshot::Sender<Result<(), GroupError>>;
 
-/// What is to be stored.
+/// That a group is no more. It is kept until that is durable.
 #[derive(Debug)]
-pub(super) enum Job {
-    /// The record of a group.
-    Store(Arc<str>),
-    /// That a group, and its offsets, are no more. The group is kept until that is durable.
-    Remove(Arc<str>, Box<Group>, Option<Removed>),
+pub(super) struct Removal {
+    name: Arc<str>,
+    group: Box<Group>,
+    /// With somebody who waits its offsets go too.
+    waiter: Option<Removed>,
 }
 
 impl Groups {
@@ -40,18 +47,21 @@ impl Groups {
     pub async fn run(&self) {
         let interval = self.limits().offsets_check_interval;
         let mut check_at = self.clock.monotonic() + interval;
+        let mut look = Look::default();
         loop {
             let next = self.fire_timers();
-            if self.work_off().await {
-                continue;
-            }
-            if self.stopping.load(Ordering::Acquire) {
+            let mut is_busy = self.work_off().await;
+            if !is_busy && self.stopping.load(Ordering::Acquire) {
                 return;
             }
             let now = self.clock.monotonic();
-            if now >= check_at {
-                self.expire_offsets().await;
+            if look.is_over() && now >= check_at {
+                look = self.begin_look();
                 check_at = now + interval;
+            }
+            is_busy |= self.expire_some(&mut look).await;
+            if is_busy {
+                tokio::task::consume_budget().await;
                 continue;
             }
             let until = next.map_or(check_at, |at| at.min(check_at));
@@ -113,13 +123,15 @@ impl Groups {
         next
     }
 
-    /// Stores what waits at the front of the queue; false if there was nothing.
+    /// One commit of records and one of removals; false if there was nothing to do.
     pub(super) async fn work_off(&self) -> bool {
-        let (names, writes, removal) = self.next_jobs();
-        if let Some((name, group, waiter)) = removal {
-            self.remove_stored(name, group, waiter).await;
-            return true;
-        }
+        let has_stored = self.store_some().await;
+        let has_removed = self.remove_some().await;
+        has_stored || has_removed
+    }
+
+    async fn store_some(&self) -> bool {
+        let (names, writes) = self.next_records();
         if names.is_empty() {
             return false;
         }
@@ -158,40 +170,35 @@ impl Groups {
         true
     }
 
-    fn next_jobs(&self) -> (Vec<Held>, Vec<Write>, Option<Removal>) {
+    fn next_records(&self) -> (Vec<Held>, Vec<Write>) {
         let mut table = self.table.lock();
         let (mut names, mut writes, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while bytes < COMMIT_BYTES {
-            match table.queue.front() {
-                Some(Job::Store(_)) => {}
-                Some(Job::Remove(..)) if names.is_empty() => {}
-                Some(Job::Remove(..)) | None => break,
+        let mut later = Vec::new();
+        while bytes < COMMIT_BYTES
+            && let Some(name) = table.queue.pop_front()
+        {
+            if table.removing.contains_key(&name) {
+                later.push(name);
+                continue;
             }
-            match table.queue.pop_front() {
-                Some(Job::Remove(name, group, waiter)) => {
-                    return (names, writes, Some((name, group, waiter)));
-                }
-                Some(Job::Store(name)) => {
-                    // The group may have been removed since, or made anew.
-                    let Some(slot) = table.slots.get_mut(&name) else {
-                        continue;
-                    };
-                    let Some(record) = slot.record.take() else {
-                        continue;
-                    };
-                    slot.storing = true;
-                    bytes += record.len() + name.len();
-                    writes.push(Write {
-                        key: keys::group(&name),
-                        value: Some(record),
-                    });
-                    let held = std::mem::take(&mut slot.held);
-                    names.push((name, held));
-                }
-                None => break,
-            }
+            // The group may have been removed since, or made anew.
+            let Some(slot) = table.slots.get_mut(&name) else {
+                continue;
+            };
+            let Some(record) = slot.record.take() else {
+                continue;
+            };
+            slot.storing = true;
+            bytes += record.len() + name.len();
+            writes.push(Write {
+                key: keys::group(&name),
+                value: Some(record),
+            });
+            let held = std::mem::take(&mut slot.held);
+            names.push((name, held));
         }
-        (names, writes, None)
+        table.queue.extend(later);
+        (names, writes)
     }
 
     /// Takes an empty group out of the table; its record follows. With somebody who waits for it
@@ -201,71 +208,111 @@ impl Groups {
             return;
         };
         assert!(slot.group.is_empty(), "members are never thrown away");
-        if slot.record.is_some() {
-            // IMPORTANT: or it would store the record of a group made anew, before the removal.
-            let is_other = |job: &Job| !matches!(job, Job::Store(stored) if *stored == name);
-            table.queue.retain(is_other);
-        }
-        let removal = Job::Remove(name, Box::new(slot.group), waiter);
-        table.queue.push_back(removal);
+        *table.removing.entry(Arc::clone(&name)).or_default() += 1;
+        table.removals.push_back(Removal {
+            name,
+            group: Box::new(slot.group),
+            waiter,
+        });
         self.work.notify_one();
     }
 
-    async fn remove_stored(&self, name: Arc<str>, group: Box<Group>, waiter: Option<Removed>) {
-        let removed = match &waiter {
-            Some(_) => self.remove_rows(&name).await.map(|()| true),
-            None => self.remove_record(&name).await,
+    /// Removes groups from the front of the queue, in one commit; false if there were none.
+    async fn remove_some(&self) -> bool {
+        let mut batch = Vec::new();
+        let mut writes = Vec::new();
+        let mut bytes = 0;
+        while writes.len() < PAGE && bytes < COMMIT_BYTES {
+            let Some(removal) = self.table.lock().removals.pop_front() else {
+                break;
+            };
+            let (rows, end) = self.rows_of(&removal).await;
+            let key_bytes = removal.name.len() + ROW_BYTES;
+            bytes += rows.len() * key_bytes;
+            writes.extend(rows.into_iter().map(|key| Write { key, value: None }));
+            batch.push((removal, end));
+            tokio::task::consume_budget().await;
+        }
+        if batch.is_empty() {
+            return false;
+        }
+        let mut trouble = None;
+        if !writes.is_empty() {
+            let committed = self.metadata.commit(&[], &writes).await;
+            trouble = committed.err().map(Trouble::from);
+        }
+        for (removal, end) in batch {
+            match (end, &trouble) {
+                (Ok(_), Some(trouble)) => self.end_removal(removal, Err(trouble.clone())),
+                (Ok(End::Later), None) => self.table.lock().removals.push_back(removal),
+                (Ok(End::Gone), None) => self.end_removal(removal, Ok(true)),
+                (Ok(End::Stays), None) => self.end_removal(removal, Ok(false)),
+                (Err(trouble), _) => self.end_removal(removal, Err(trouble)),
+            }
+        }
+        true
+    }
+
+    /// The rows that go next. The offsets go before the record: a crash in between leaves a group
+    /// with fewer of them.
+    async fn rows_of(&self, removal: &Removal) -> (Vec<Key>, Result<End, Trouble>) {
+        let offsets = Key::space(Space::Offset).part(removal.name.as_bytes());
+        let removes_offsets = removal.waiter.is_some();
+        let limit = if removes_offsets { ROWS_AT_ONCE } else { 1 };
+        let page = match self.metadata.list(&offsets, None, limit).await {
+            Ok(page) => page,
+            Err(error) => return (Vec::new(), Err(error.into())),
         };
+        if !removes_offsets && !page.is_empty() {
+            return (Vec::new(), Ok(End::Stays));
+        }
+        let is_last = page.len() < limit;
+        let keys = page.into_iter().map(|row| row.key);
+        let record = is_last.then(|| keys::group(&removal.name));
+        let end = if is_last { End::Gone } else { End::Later };
+        (keys.chain(record).collect(), Ok(end))
+    }
+
+    /// True: it is gone. Otherwise it comes back.
+    fn end_removal(&self, removal: Removal, removed: Result<bool, Trouble>) {
+        let Removal {
+            name,
+            group,
+            waiter,
+        } = removal;
         if let Err(trouble) = &removed {
             let reason = trouble.clone().into_failure();
             tracing::error!(group = %name, %reason, "a group was not removed");
         }
-        if !matches!(removed, Ok(true)) {
+        {
             let mut table = self.table.lock();
-            let back = || Slot::kept(*group);
-            table.slots.entry(Arc::clone(&name)).or_insert_with(back);
-            let nothing = self.settle(&mut table, &name, super::Effects::default());
-            assert!(nothing.is_empty(), "nobody waits for an empty group");
+            if let Some(count) = table.removing.get_mut(&name) {
+                *count -= 1;
+                if *count == 0 {
+                    table.removing.remove(&name);
+                }
+            }
+            if !matches!(removed, Ok(true)) {
+                let back = || Slot::kept(*group);
+                table.slots.entry(Arc::clone(&name)).or_insert_with(back);
+                let nothing = self.settle(&mut table, &name, super::Effects::default());
+                assert!(nothing.is_empty(), "nobody waits for an empty group");
+            }
         }
         if let Some(waiter) = waiter {
             // Who asked may have gone.
             let _ = waiter.send(removed.map(drop).map_err(GroupError::from));
         }
     }
+}
 
-    /// False if the group has offsets: it stays.
-    async fn remove_record(&self, name: &str) -> Result<bool, Trouble> {
-        let offsets = Key::space(Space::Offset).part(name.as_bytes());
-        if !self.metadata.list(&offsets, None, 1).await?.is_empty() {
-            return Ok(false);
-        }
-        let removal = Write {
-            key: keys::group(name),
-            value: None,
-        };
-        self.metadata.commit(&[], &[removal]).await?;
-        Ok(true)
-    }
-
-    /// The offsets first: a crash in between leaves a group with fewer of them.
-    async fn remove_rows(&self, name: &str) -> Result<(), Trouble> {
-        let offsets = Key::space(Space::Offset).part(name.as_bytes());
-        loop {
-            let page = self.metadata.list(&offsets, None, PAGE).await?;
-            let is_last = page.len() < PAGE;
-            let keys = page.into_iter().map(|row| row.key);
-            let record = is_last.then(|| keys::group(name));
-            let removals: Vec<Write> = keys
-                .chain(record)
-                .map(|key| Write { key, value: None })
-                .collect();
-            self.metadata.commit(&[], &removals).await?;
-            if is_last {
-                return Ok(());
-            }
-        }
-    }
+/// How far a removal is after a commit.
+enum End {
+    Gone,
+    /// It has offsets.
+    Stays,
+    /// There are more rows.
+    Later,
 }
 
 type Held = (Arc<str>, Vec<Reply>);
-type Removal = (Arc<str>, Box<Group>, Option<Removed>);

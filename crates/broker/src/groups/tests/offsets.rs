@@ -271,3 +271,53 @@ async fn positions_of_the_last_release_are_groups() {
     };
     assert_eq!(position, Some(expected));
 }
+
+#[tokio::test]
+async fn a_look_at_many_groups_keeps_nobody_waiting() {
+    let harness = Harness::new();
+    let broker = harness.broker().await;
+    let groups = broker.groups();
+    let topic = create(&broker, "t", 1).await;
+    for index in 0..100 {
+        let (name, nobody) = (format!("old{index}"), Membership::none());
+        let committed = groups.commit_offsets(&name, &nobody, vec![commit_of(&topic, 1)]);
+        assert_eq!(committed.await, Ok(vec![Ok(())]));
+    }
+    harness.clock.set_wall_ms(NOW_MS + 8 * DAY_MS);
+    let mut look = groups.begin_look();
+    assert!(groups.expire_some(&mut look).await);
+    assert_eq!(
+        harness.count(Space::Offset).await,
+        99,
+        "one commit, then others"
+    );
+    while groups.expire_some(&mut look).await {}
+    assert_eq!(groups.table.lock().removals.len(), 100);
+    let mut join = Box::pin(groups.join("new", join_request("", &["x"])));
+    let at_once = tokio::time::timeout(Duration::from_millis(20), &mut join).await;
+    assert!(at_once.is_err(), "nothing is stored yet");
+    assert!(groups.work_off().await);
+    assert_eq!(harness.count(Space::Group).await, 1, "before all removals");
+    assert_eq!(groups.table.lock().removals.len(), 0, "in one commit");
+    assert!(join.await.outcome.is_ok());
+    assert!(!groups.work_off().await);
+}
+
+#[tokio::test]
+async fn a_group_made_anew_is_stored_after_its_removal() {
+    let harness = Harness::new();
+    let broker = harness.broker().await;
+    let groups = broker.groups();
+    let id = alone(&broker, "g", join_request("", &["x"])).await;
+    leave(&broker, "g", &id).await;
+    let mut deletion = Box::pin(groups.delete("g"));
+    let mut join = Box::pin(groups.join("g", join_request("", &["x"])));
+    let moment = Duration::from_millis(20);
+    assert!(tokio::time::timeout(moment, &mut deletion).await.is_err());
+    assert!(tokio::time::timeout(moment, &mut join).await.is_err());
+    while groups.work_off().await {}
+    assert_eq!(deletion.await, Ok(()));
+    assert!(join.await.outcome.is_ok());
+    assert_eq!(harness.count(Space::Group).await, 1);
+    assert!(groups.table.lock().removing.is_empty());
+}
