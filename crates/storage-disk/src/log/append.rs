@@ -267,7 +267,8 @@ impl DiskLog {
         Ok(())
     }
 
-    /// An empty `.log` and `.index`. An empty one that a failed roll left is taken.
+    /// An empty `.log` and `.index`. An empty one that a failed roll left is taken; what speaks of
+    /// batches that stood there once is removed.
     fn create_segment(&self, base: Offset) -> Result<Arc<dyn File>, AppendError> {
         let directory = self.directory();
         let create = |kind: SegmentFile| {
@@ -293,6 +294,17 @@ impl DiskLog {
             return Err(self.failure(&doing, &reason).into());
         }
         create(SegmentFile::Index)?;
+        // IMPORTANT: before the first batch, or it would be held against another's span.
+        for kind in [SegmentFile::Spans, SegmentFile::TimeIndex] {
+            let path = kind.path(&directory, base);
+            match self.context.vfs.remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let doing = format!("cannot remove {}", shown(&path));
+                    return Err(self.failure(&doing, &error).into());
+                }
+                _ => {}
+            }
+        }
         Ok(file)
     }
 }

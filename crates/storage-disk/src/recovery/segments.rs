@@ -310,11 +310,13 @@ impl Recovery<'_> {
             }
             self.keep_cut((base, &*file), (Position::ZERO, log.size), base, Label::C)?;
             drop(file);
+            // IMPORTANT: the log last. What stands beside it speaks of its batches, and a crash in
+            // between must not leave that for a later segment with the same base.
             for kind in [
-                SegmentFile::Log,
-                SegmentFile::Index,
-                SegmentFile::TimeIndex,
                 SegmentFile::Spans,
+                SegmentFile::TimeIndex,
+                SegmentFile::Index,
+                SegmentFile::Log,
             ] {
                 self.remove(&kind.path(self.directory, base))?;
             }

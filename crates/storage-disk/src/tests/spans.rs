@@ -250,3 +250,27 @@ fn a_body_that_says_more_than_is_true_costs_only_its_batch() {
         }
     }
 }
+
+#[test]
+fn a_new_segment_begins_without_the_spans_of_an_older_one() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    // Two batches to a segment.
+    let size = batch(&[&value_of(0)]).as_bytes().len();
+    let two = u32::try_from(2 * size).expect("small");
+    let log = life.create(&topic("events", 7, 1, two));
+    for extension in ["spans", "timeindex"] {
+        let path = file(2, extension);
+        let stale = vfs
+            .open(&path, vfs::OpenMode::ReadWriteCreate)
+            .expect("made");
+        vfs::write_all_at(&*stale, &[1; 64], 0).expect("written");
+    }
+    for offset in 0..3 {
+        place(&*log, batch(&[&value_of(offset)]));
+    }
+    for extension in ["spans", "timeindex"] {
+        let found = vfs.stat(&file(2, extension)).expect("asked");
+        assert!(found.is_none(), "{extension}: {found:?}");
+    }
+}
