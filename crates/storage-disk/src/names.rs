@@ -6,15 +6,16 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use vfs::Vfs;
+use vfs::{File, Vfs};
 
-/// A sync of a directory failed: what had been made or renamed in it may be gone after a power cut.
+/// A sync failed: what was written, made or renamed may be gone after a power cut, and the next
+/// sync would not say so.
 #[derive(Debug)]
 struct FailedSync(io::Error);
 
 impl fmt::Display for FailedSync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a sync of the directory failed: {}", self.0)
+        write!(f, "a sync failed: {}", self.0)
     }
 }
 
@@ -29,6 +30,12 @@ pub(crate) fn is_failed_sync(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(|inner| inner.is::<FailedSync>())
+}
+
+/// Makes the bytes of a file beside a log's segments durable. See [`is_failed_sync`].
+pub(crate) fn sync_data(file: &dyn File) -> io::Result<()> {
+    file.sync_data()
+        .map_err(|error| io::Error::new(error.kind(), FailedSync(error)))
 }
 
 /// Puts `bytes` at `path`, durably. See [`is_failed_sync`].

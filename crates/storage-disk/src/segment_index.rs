@@ -14,6 +14,7 @@ use storage::PartitionId;
 use vfs::{File, OpenMode, Vfs};
 
 use crate::index::{self, IndexEntry, OffsetIndex};
+use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::spans::{PendingSpans, SegmentSpans, owner_of};
@@ -403,7 +404,7 @@ impl PendingIndex {
             }
             vfs::write_all_at(&*file, bytes, at)?;
             if sync {
-                file.sync_data()?;
+                names::sync_data(&*file)?;
             }
         }
         if let Some(spans) = &self.spans {

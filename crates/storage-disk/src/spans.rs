@@ -18,6 +18,7 @@ use records::{BatchHeader, CRC_START, Offset};
 use storage::PartitionId;
 use vfs::{OpenMode, Vfs};
 
+use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 
@@ -245,7 +246,7 @@ impl PendingSpans {
         }
         vfs::write_all_at(&*file, &self.bytes, self.at)?;
         if sync {
-            file.sync_data()?;
+            names::sync_data(&*file)?;
         }
         Ok(())
     }

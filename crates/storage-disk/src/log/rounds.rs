@@ -136,9 +136,9 @@ impl DiskLog {
                 end: durable,
             }),
             Err(error) if names::is_failed_sync(&error) && !skips(Safeguard::UpkeepSyncFatal) => {
-                // IMPORTANT: the name of a new segment may have been lost with it, and the next
-                // sync of the directory would not say so.
-                let failure = self.failure("names may be lost", &error);
+                // IMPORTANT: the name of a new segment, or what a recovery will believe, may have been
+                // lost with it, and the next sync would not say so.
+                let failure = self.failure("names or indexes may be lost", &error);
                 self.context.health.fail(&failure);
                 None
             }

@@ -1,10 +1,11 @@
 //! What spans protect in a whole data directory, and that they never accuse what is good.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use records::Offset;
 use storage::{Isolation, ReadError, ReadLimit};
-use vfs::{CutPolicy, SimVfs, Vfs};
+use vfs::{CutPolicy, DiskError, Fault, Operation, SimVfs, Vfs};
 
 use super::harness::{
     DATA_DIR, Seen, batch, file, now, place, plain_topic, read_all, read_from, start, topic,
@@ -272,5 +273,25 @@ fn a_new_segment_begins_without_the_spans_of_an_older_one() {
     for extension in ["spans", "timeindex"] {
         let found = vfs.stat(&file(2, extension)).expect("asked");
         assert!(found.is_none(), "{extension}: {found:?}");
+    }
+}
+
+#[test]
+fn a_failed_sync_of_what_stands_beside_a_sealed_segment_is_not_repeated() {
+    for extension in ["spans", "index", "timeindex"] {
+        let vfs = SimVfs::new();
+        let life = start(&vfs, Durability::Fsync);
+        let size = batch(&[&value_of(0)]).as_bytes().len();
+        let two = u32::try_from(2 * size).expect("small");
+        let log = life.create(&topic("events", 7, 1, two));
+        for offset in 0..3 {
+            place(&*log, batch(&[&value_of(offset)]));
+        }
+        life.sync();
+        let suffix = format!("{:020}.{extension}", 0);
+        let fault = Fault::fail(Operation::SyncData, DiskError::Io);
+        vfs.inject(fault.on_path_suffix(&suffix).nth(1));
+        life.maintain();
+        assert_eq!(life.fatals.load(Ordering::SeqCst), 1, "{extension}");
     }
 }
