@@ -460,6 +460,7 @@ fn ids_that_are_pending_are_counted_and_leave_room_for_members() {
         assert!(given < 100, "there is a limit");
     };
     assert_eq!(full, GroupError::TooLarge { limit_bytes: 8_000 });
+    assert!(bench.group.bytes() <= 2_000, "the rest is for members");
     let back = JoinGroup {
         member_id: "id0".into(),
         ..request
