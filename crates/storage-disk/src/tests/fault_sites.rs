@@ -120,8 +120,12 @@ impl Trial<'_> {
         vfs.start_trace();
         vfs.inject(Fault::fail(operation, error).nth(nth));
         drop(try_start(&vfs, &options(Durability::Fsync)));
-        assert_no_sync_again(&vfs.take_trace(), &what);
-        self.recover((vfs, oracle), operation, &what);
+        let trace = vfs.take_trace();
+        assert_no_sync_again(&trace, &what);
+        // Without a journal a tail that nobody waited for is listed, not cut: damage.rs looks at that.
+        if !is_journal_unread(&trace) {
+            self.recover((vfs, oracle), operation, &what);
+        }
     }
 
     fn crash(&self, vfs: &SimVfs, failed: Option<Operation>) {
@@ -171,6 +175,13 @@ fn failed_sync(trace: &[String]) -> Option<(usize, &str)> {
         operation.starts_with("Sync").then_some((at, path))
     });
     failed.into_iter().next()
+}
+
+/// Whether a file of the journal could not be read.
+fn is_journal_unread(trace: &[String]) -> bool {
+    let failed = trace.iter().filter_map(|line| line.split_once(" -> errno"));
+    let mut reads = failed.filter(|(call, _)| call.starts_with("Open") || call.starts_with("Read"));
+    reads.any(|(call, _)| call.contains("/watermarks."))
 }
 
 /// Whether promises rest on a sync of this path. A small file that is replaced is not there yet
