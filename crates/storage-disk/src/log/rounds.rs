@@ -49,7 +49,6 @@ impl DiskLog {
             "the end lies behind what is durable"
         );
         let dirty = &mut state.loaded.as_mut()?.dirty;
-        dirty.queued &= !skips(Safeguard::OneRoundALog);
         let mut files = std::mem::take(&mut dirty.files);
         if skips(Safeguard::RolledFileSync) {
             files.drain(..files.len().saturating_sub(1));
