@@ -104,6 +104,8 @@ impl DiskLog {
     /// Puts the bytes of a log to the disk that nobody waits for: indexes, snapshots, epochs. Says
     /// up to where a recovery may begin to read, if all that it then needs is there.
     pub(crate) fn run_upkeep(&self, closing: bool) -> Option<Place> {
+        // What failed is not tried again, and the process ends.
+        self.context.health.check().ok()?;
         // IMPORTANT: files are written by path below. A removal waits for that, and after it the
         // directory may be another topic's.
         let _names = self.names.lock();
