@@ -1,6 +1,6 @@
 //! What recovery decides, as a table: the first row that fits what was found counts.
 //!
-//! The labels are those of docs/adr and of the log lines. Nothing here touches a file.
+//! The labels are those of docs/operations.md and of the log lines. Nothing here touches a file.
 
 use std::fmt;
 
