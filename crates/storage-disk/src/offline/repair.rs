@@ -268,7 +268,6 @@ fn settle(
         .iter()
         .flat_map(|(&base, list)| list.entries().iter().map(move |entry| (base, *entry)))
         .collect();
-    let overlaps = |a: &Entry, b: &Entry| a.first <= b.last && b.first <= a.last;
     let mut losses: Vec<(Offset, Entry)> = Vec::new();
     for (base, mut entry) in found {
         match listed.iter().find(|(_, known)| known.covers(&entry)) {
@@ -293,12 +292,12 @@ fn settle(
     }
     plan.left.extend(pending.map(|(_, damage)| damage));
     // What lies between or before the files, or has an epoch that only the broker knows to be
-    // impossible, is known from the list alone. To accept it hides nothing that can be read.
-    let listed_only = listed
-        .iter()
-        .filter(|(_, entry)| !losses.iter().any(|(_, found)| overlaps(found, entry)));
-    let listed_only: Vec<(Offset, Entry)> = listed_only.copied().collect();
-    losses.extend(listed_only);
+    // impossible, is known from the list alone, which may be a part of a range. To accept it hides
+    // nothing that can be read.
+    for (base, known) in listed {
+        let rest = rest_of(known, &losses);
+        losses.extend(rest.into_iter().map(|entry| (base, entry)));
+    }
     losses.sort_unstable_by_key(|(_, entry)| entry.first);
     let mut lists = known;
     for list in lists.values_mut() {
@@ -315,4 +314,32 @@ fn settle(
     let lists = lists.into_iter();
     plan.lists
         .extend(lists.map(|(base, list)| (directory.to_owned(), base, list)));
+}
+
+/// The parts of a range that none of these has.
+fn rest_of(known: Entry, losses: &[(Offset, Entry)]) -> Vec<Entry> {
+    let overlaps = |loss: &&Entry| loss.first <= known.last && known.first <= loss.last;
+    let mut inside: Vec<&Entry> = losses
+        .iter()
+        .map(|(_, loss)| loss)
+        .filter(overlaps)
+        .collect();
+    inside.sort_unstable_by_key(|loss| loss.first);
+    let mut rest = Vec::new();
+    let mut first = known.first;
+    for loss in inside {
+        if first < loss.first {
+            let last = loss.first.plus(-1);
+            rest.push(Entry {
+                first,
+                last,
+                ..known
+            });
+        }
+        first = first.max(loss.last.plus(1));
+    }
+    if first <= known.last {
+        rest.push(Entry { first, ..known });
+    }
+    rest
 }
