@@ -7,26 +7,26 @@
 //! all deadlines. What a group may do is decided in `group` and its moves, which know neither time
 //! nor store. Must not know: any wire format, sockets.
 
+mod describe;
 mod error;
 mod expiry;
 mod group;
 mod join;
 mod keeper;
+mod lag;
 mod member;
 mod offsets;
 mod rebalance;
 mod record;
 mod subscription;
 mod sync;
+mod table;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use clock::{Clock, Rng};
 use parking_lot::Mutex;
 use storage::{Key, Metadata, Space};
@@ -39,8 +39,10 @@ use crate::keys::{self, CONSUMER_BYTES_MAX};
 use crate::open::PAGE;
 use crate::topics::Topics;
 
+pub use describe::{GroupDescription, GroupListing, MemberDescription};
 pub use error::GroupError;
 pub use group::{GroupConfig, GroupState};
+pub use lag::{GroupLag, Lags, PartitionLag};
 pub use member::{
     JoinAnswer, JoinGroup, Joined, JoinedMember, Leaving, Membership, SyncGroup, Synced,
 };
@@ -48,15 +50,12 @@ pub use offsets::{Commit, CommittedOffset};
 
 use group::{Effects, Group, Now};
 use join::Joining;
-use keeper::Removal;
+use lag::LastLook;
 use member::{MemberId, Reply};
+use table::{SLOT_BYTES, Slot, Table};
 
 /// What a member id says of the client, at most.
 const CLIENT_BYTES_IN_ID: usize = 255;
-/// What a group counts beside its name and its members.
-const SLOT_BYTES: usize = 512;
-/// The most bytes of all groups together: names, members, ids that were given out.
-const ALL_GROUPS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// All groups. See the head of the module.
 #[derive(Debug)]
@@ -71,138 +70,7 @@ pub struct Groups {
     /// Wakes the task that stores and keeps time.
     work: Notify,
     stopping: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    slots: HashMap<Arc<str>, Slot>,
-    /// One entry for each group that has a deadline: that one, or an earlier moment.
-    timers: BTreeSet<(Duration, Arc<str>)>,
-    /// Groups whose records wait to be stored.
-    queue: VecDeque<Arc<str>>,
-    /// Groups that are no more.
-    removals: VecDeque<Removal>,
-    /// Their names, until that is durable: a group made anew is stored after its removal.
-    removing: HashMap<Arc<str>, usize>,
-    /// What all slots count.
-    bytes: usize,
-    /// Nobody may wait any more.
-    closing: bool,
-}
-
-/// A group, and what is to be done for it.
-#[derive(Debug)]
-struct Slot {
-    group: Group,
-    /// The entry among the timers.
-    timer_at: Option<Duration>,
-    /// It has a record or offsets, or is about to have them. Without, it goes when nobody is left.
-    is_kept: bool,
-    /// The record to store, while it waits in the queue.
-    record: Option<Bytes>,
-    storing: bool,
-    /// Answers that wait for the record.
-    held: Vec<Reply>,
-    /// What is counted of the group among all.
-    bytes: usize,
-}
-
-impl Table {
-    /// Whether members of a group may bring this much more, and wait.
-    fn admits(&self, group: &str, more_bytes: usize) -> Result<(), GroupError> {
-        if self.closing {
-            return Err(GroupError::Stopping);
-        }
-        self.has_room(group, more_bytes)
-    }
-
-    /// Whether there is room for this much more, and for the group if there is none of the name.
-    fn has_room(&self, group: &str, more_bytes: usize) -> Result<(), GroupError> {
-        let limit_bytes = ALL_GROUPS_BYTES_MAX;
-        let slot_bytes = if self.slots.contains_key(group) {
-            0
-        } else {
-            SLOT_BYTES + group.len()
-        };
-        let more_bytes = more_bytes.saturating_add(slot_bytes);
-        if self.bytes.saturating_add(more_bytes) > limit_bytes {
-            return Err(GroupError::TooLarge { limit_bytes });
-        }
-        Ok(())
-    }
-
-    /// Takes a slot out, with all that is counted of it.
-    fn remove(&mut self, group: &str) -> Option<(Arc<str>, Slot)> {
-        let (name, slot) = self.slots.remove_entry(group)?;
-        self.bytes -= slot.bytes;
-        if let Some(at) = slot.timer_at {
-            self.timers.remove(&(at, Arc::clone(&name)));
-        }
-        Some((name, slot))
-    }
-}
-
-impl Slot {
-    fn new(group: Group) -> Self {
-        Self {
-            group,
-            timer_at: None,
-            is_kept: false,
-            record: None,
-            storing: false,
-            held: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    /// Of a group that has a record or offsets.
-    fn kept(group: Group) -> Self {
-        Self {
-            is_kept: true,
-            ..Self::new(group)
-        }
-    }
-}
-
-/// One row of a listing of groups.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupListing {
-    /// Its name.
-    pub group: String,
-    /// The kind of group; empty where there are only committed offsets.
-    pub protocol_type: String,
-    /// Where it stands.
-    pub state: GroupState,
-}
-
-/// All there is to say of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupDescription {
-    /// Where it stands.
-    pub state: GroupState,
-    /// The kind of group; empty where there are only committed offsets.
-    pub protocol_type: String,
-    /// The protocol of the generation, while the group is stable.
-    pub protocol: String,
-    /// Its members.
-    pub members: Vec<MemberDescription>,
-}
-
-/// A member, as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberDescription {
-    /// Its id.
-    pub member_id: String,
-    /// The name of a static member.
-    pub instance_id: Option<String>,
-    /// What the client calls itself.
-    pub client_id: String,
-    /// Where it is.
-    pub client_host: String,
-    /// What it said with the protocol, while the group is stable.
-    pub metadata: Bytes,
-    /// What it got, while the group is stable.
-    pub assignment: Bytes,
+    last_look: tokio::sync::Mutex<LastLook>,
 }
 
 impl Groups {
@@ -221,6 +89,7 @@ impl Groups {
             table: Mutex::default(),
             work: Notify::new(),
             stopping: AtomicBool::new(false),
+            last_look: tokio::sync::Mutex::default(),
         };
         groups.load_space(Space::Group).await?;
         groups.load_space(Space::Offset).await?;
@@ -387,26 +256,6 @@ impl Groups {
         })
     }
 
-    /// All groups, sorted by name.
-    pub fn list(&self) -> Vec<GroupListing> {
-        let table = self.table.lock();
-        let row = |(name, slot): (&Arc<str>, &Slot)| GroupListing {
-            group: name.to_string(),
-            protocol_type: slot.group.protocol_type().to_owned(),
-            state: slot.group.state(),
-        };
-        let mut rows: Vec<_> = table.slots.iter().map(row).collect();
-        drop(table);
-        rows.sort_by(|one, other| one.group.cmp(&other.group));
-        rows
-    }
-
-    /// One group; `None` if there is none of the name.
-    pub fn describe(&self, group: &str) -> Option<GroupDescription> {
-        let table = self.table.lock();
-        table.slots.get(group).map(|slot| slot.group.describe())
-    }
-
     /// Removes an empty group with its offsets, durably.
     pub async fn delete(&self, group: &str) -> Result<(), GroupError> {
         let deleted = {
@@ -483,31 +332,6 @@ impl Groups {
             self.work.notify_one();
         }
         replies
-    }
-}
-
-impl Group {
-    fn describe(&self) -> GroupDescription {
-        let stable = self.state() == GroupState::Stable;
-        let protocol = self.protocol.as_deref().filter(|_| stable);
-        let member = |(id, member): (&MemberId, &member::Member)| MemberDescription {
-            member_id: id.to_string(),
-            instance_id: member.instance_id.as_deref().map(str::to_owned),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
-            metadata: protocol
-                .map(|name| member.metadata(name))
-                .unwrap_or_default(),
-            assignment: protocol
-                .map(|_| member.assignment.clone())
-                .unwrap_or_default(),
-        };
-        GroupDescription {
-            state: self.state(),
-            protocol_type: self.protocol_type().to_owned(),
-            protocol: protocol.unwrap_or_default().to_owned(),
-            members: self.members.iter().map(member).collect(),
-        }
     }
 }
 

@@ -46,9 +46,9 @@ pub use error::{
 };
 pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
 pub use groups::{
-    Commit, CommittedOffset, GroupConfig, GroupDescription, GroupError, GroupListing, GroupState,
-    Groups, JoinAnswer, JoinGroup, Joined, JoinedMember, Leaving, MemberDescription, Membership,
-    SyncGroup, Synced,
+    Commit, CommittedOffset, GroupConfig, GroupDescription, GroupError, GroupLag, GroupListing,
+    GroupState, Groups, JoinAnswer, JoinGroup, Joined, JoinedMember, Lags, Leaving,
+    MemberDescription, Membership, PartitionLag, SyncGroup, Synced,
 };
 pub use offsets::{FoundOffset, OffsetQuery, PartitionDescription};
 pub use positions::Positions;

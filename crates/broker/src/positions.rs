@@ -73,6 +73,38 @@ impl Positions<'_> {
         let outcomes = committed.await.map_err(|error| refusal(consumer, error))?;
         outcomes.into_iter().collect()
     }
+
+    /// Stores where `consumer` goes on in partitions of a topic: all of them or, with an error and
+    /// the partition that it is about, none. Durable when this returns.
+    pub async fn commit_all(
+        &self,
+        consumer: &str,
+        topic: &Arc<Topic>,
+        moves: &[(i32, Offset)],
+    ) -> Result<(), (i32, PositionError)> {
+        let first = moves.first().map_or(0, |(partition, _)| *partition);
+        check_name(consumer).map_err(|error| (first, error))?;
+        for &(partition, _) in moves {
+            let checked = topic.partition(partition).map_err(PositionError::from);
+            checked.map_err(|error| (partition, error))?;
+        }
+        let commit = |&(partition, offset): &(i32, Offset)| Commit {
+            topic: Arc::clone(topic),
+            partition,
+            offset,
+            leader_epoch: None,
+            metadata: String::new(),
+            retention_ms: None,
+        };
+        let commits = moves.iter().map(commit).collect();
+        let nobody = Membership::none();
+        let committed = self.groups.commit_offsets(consumer, &nobody, commits).await;
+        let outcomes = committed.map_err(|error| (first, refusal(consumer, error)))?;
+        for (&(partition, _), outcome) in moves.iter().zip(outcomes) {
+            outcome.map_err(|error| (partition, error))?;
+        }
+        Ok(())
+    }
 }
 
 fn check_name(consumer: &str) -> Result<(), PositionError> {

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod group_metrics;
 mod metrics;
 
 use std::fmt::Write;
@@ -51,9 +52,15 @@ async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(sources): State<Sources>) -> impl IntoResponse {
+    let lags = sources.broker.groups().lags().await;
+    let lags = lags.unwrap_or_else(|reason| {
+        // The other numbers are all the more needed then.
+        tracing::warn!(%reason, "the lag of groups is not known");
+        Arc::default()
+    });
     (
         [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        metrics::render(&sources.broker),
+        metrics::render(&sources.broker, &lags),
     )
 }
 

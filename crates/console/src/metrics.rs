@@ -1,8 +1,8 @@
 //! The metrics page, in the OpenMetrics text format (version 1.0.0).
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
-use broker::{Broker, Counters};
+use broker::{Broker, Counters, Lags};
 use storage::Findings;
 
 /// Media type of the page.
@@ -90,8 +90,9 @@ const LOST: [Metric<Findings>; 2] = [
 
 const RECOVERED: &str = "ottla_recovery_findings";
 
-/// One line a metric, and one for each label of recovery; no series for each partition.
-pub(crate) fn render(broker: &Broker) -> String {
+/// One line a metric, one for each label of recovery, and what groups have committed; no series
+/// for each partition.
+pub(crate) fn render(broker: &Broker, lags: &Lags) -> String {
     let findings = broker.findings();
     let mut page = String::new();
     counters(&mut page, &COUNTERS, broker.counters());
@@ -107,6 +108,7 @@ pub(crate) fn render(broker: &Broker) -> String {
         let name = format!("{RECOVERED}_total{{label=\"{label}\"}}");
         line(&mut page, &name, *count);
     }
+    crate::group_metrics::render(&mut page, lags);
     page.push_str("# EOF\n");
     page
 }
@@ -125,12 +127,12 @@ fn gauges<T>(page: &mut String, metrics: &[Metric<T>], of: &T) {
     }
 }
 
-fn head(page: &mut String, (name, help): (&str, &str), kind: &str) {
+pub(crate) fn head(page: &mut String, (name, help): (&str, &str), kind: &str) {
     let head = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
     head.expect("a String takes every write");
 }
 
-fn line(page: &mut String, name: &str, value: u64) {
+pub(crate) fn line(page: &mut String, name: &str, value: impl Display) {
     let line = writeln!(page, "{name} {value}");
     line.expect("a String takes every write");
 }

@@ -209,3 +209,81 @@ async fn a_store_that_recovers_nothing_has_no_findings() {
     );
     assert!(!metrics.contains("{label="), "{metrics}");
 }
+
+/// A topic with ten records in each partition, one for each second before now.
+async fn with_ten_records(broker: &Broker, partitions: i32) -> Arc<broker::Topic> {
+    let new = NewTopic {
+        partitions: Some(partitions),
+        ..NewTopic::named("orders")
+    };
+    let topic = broker.create_topic(new).await.unwrap();
+    for partition in 0..partitions {
+        for second in 0..10 {
+            let mut batch = BatchBuilder::new(Codec::None);
+            let at_ms = 1_700_000_000_000 - 10_000 + second * 1000;
+            batch.append(at_ms, None, Some(b"a value"), &[]).unwrap();
+            let batch = batch.build().unwrap();
+            let ticket = broker.append_checked(&topic, partition, batch, BytesPermit::free());
+            ticket.unwrap().durable().await.unwrap();
+        }
+    }
+    topic
+}
+
+#[tokio::test]
+async fn lag_shows_in_messages_and_in_seconds() {
+    let (pages, broker, _ready) = pages().await;
+    let topic = with_ten_records(&broker, 3).await;
+    let positions = broker.positions();
+    let moves = [(0, Offset::new(4)), (1, Offset::new(10))];
+    positions
+        .commit_all("a \"b\"\n\\", &topic, &moves)
+        .await
+        .unwrap();
+    let (_, metrics) = get(&pages, "/metrics").await;
+    let group = "consumergroup=\"a \\\"b\\\"\\n\\\\\"";
+    let lines = [
+        format!("kafka_consumergroup_members{{{group}}} 0"),
+        format!("kafka_consumergroup_current_offset{{{group},topic=\"orders\",partition=\"0\"}} 4"),
+        format!("kafka_consumergroup_lag{{{group},topic=\"orders\",partition=\"0\"}} 6"),
+        format!("kafka_consumergroup_lag{{{group},topic=\"orders\",partition=\"1\"}} 0"),
+        format!(
+            "kafka_consumergroup_lag_seconds{{{group},topic=\"orders\",partition=\"0\"}} 6.000"
+        ),
+        format!(
+            "kafka_consumergroup_lag_seconds{{{group},topic=\"orders\",partition=\"1\"}} 0.000"
+        ),
+        format!("kafka_consumergroup_lag_sum{{{group},topic=\"orders\"}} 6"),
+        "ottla_consumergroup_topics_not_shown 0".to_owned(),
+    ];
+    for line in lines {
+        assert!(
+            metrics.contains(&format!("\n{line}\n")),
+            "{line:?} in {metrics}"
+        );
+    }
+    assert!(
+        !metrics.contains("partition=\"2\""),
+        "never committed: {metrics}"
+    );
+}
+
+#[tokio::test]
+async fn many_groups_make_a_bounded_page() {
+    let (pages, broker, _ready) = pages().await;
+    let topic = with_ten_records(&broker, 1).await;
+    let positions = broker.positions();
+    for number in 0..6_000 {
+        let name = format!("group-{number:05}");
+        let moves = [(0, Offset::new(number % 10))];
+        positions.commit_all(&name, &topic, &moves).await.unwrap();
+    }
+    let (_, metrics) = get(&pages, "/metrics").await;
+    let series = |name: &str| metrics.matches(&format!("\n{name}{{")).count();
+    assert_eq!(series("kafka_consumergroup_lag"), 5_000);
+    assert_eq!(series("kafka_consumergroup_lag_sum"), 5_000);
+    assert_eq!(series("kafka_consumergroup_members"), 5_000);
+    assert!(!metrics.contains("partition="), "sums for each topic");
+    let hidden = "\nottla_consumergroup_topics_not_shown 1000\n";
+    assert!(metrics.contains(hidden));
+}

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod consume;
+mod consumers;
 mod error;
 mod health;
 mod lookup;

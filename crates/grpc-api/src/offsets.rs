@@ -43,7 +43,7 @@ pub(crate) async fn get(
     Ok(GetOffsetsResponse { partitions })
 }
 
-async fn offset_at(
+pub(crate) async fn offset_at(
     broker: &Broker,
     topic: &Topic,
     partition: i32,

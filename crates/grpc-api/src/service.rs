@@ -13,10 +13,11 @@ use crate::proto::{
     AddPartitionsRequest, AddPartitionsResponse, CommitOffsetRequest, CommitOffsetResponse,
     ConsumeRequest, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
     DeleteTopicResponse, DescribeTopicRequest, DescribeTopicResponse, GetOffsetsRequest,
-    GetOffsetsResponse, ListTopicsRequest, ListTopicsResponse, ProduceRequest, ProduceResponse,
-    Record, SeekRequest, SeekResponse,
+    GetOffsetsResponse, ListConsumersRequest, ListConsumersResponse, ListTopicsRequest,
+    ListTopicsResponse, ProduceRequest, ProduceResponse, Record, ResetOffsetRequest,
+    ResetOffsetResponse, SeekRequest, SeekResponse,
 };
-use crate::{consume, offsets, produce, produce_stream, topics};
+use crate::{consume, consumers, offsets, produce, produce_stream, topics};
 
 /// The service `broker.Broker`.
 #[derive(Debug)]
@@ -124,5 +125,21 @@ impl broker_server::Broker for Service {
     async fn seek(&self, request: Request<SeekRequest>) -> Answer<SeekResponse> {
         let moved = offsets::seek(&self.broker, request.into_inner()).await;
         moved.map(Response::new)
+    }
+
+    async fn list_consumers(
+        &self,
+        request: Request<ListConsumersRequest>,
+    ) -> Answer<ListConsumersResponse> {
+        let listed = consumers::list(&self.broker, request.into_inner()).await;
+        listed.map(Response::new)
+    }
+
+    async fn reset_offset(
+        &self,
+        request: Request<ResetOffsetRequest>,
+    ) -> Answer<ResetOffsetResponse> {
+        let reset = consumers::reset(&self.broker, request.into_inner()).await;
+        reset.map(Response::new)
     }
 }

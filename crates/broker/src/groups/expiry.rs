@@ -154,7 +154,7 @@ impl Groups {
             });
         }
         let mut table = self.table.lock();
-        let idle = |slot: &super::Slot| slot.group.is_idle();
+        let idle = |slot: &super::table::Slot| slot.group.is_idle();
         if !cursor.kept && table.slots.get(&cursor.name).is_some_and(idle) {
             self.take_out(&mut table, &cursor.name, None);
         }

@@ -231,6 +231,10 @@ impl Group {
         self.state == GroupState::Empty
     }
 
+    pub(crate) fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// Nobody is in it or was told to come.
     pub(crate) fn is_idle(&self) -> bool {
         self.is_empty() && self.pending.is_empty()

@@ -14,7 +14,8 @@ use storage::{CommitError, Key, Space, TopicId, Version, Write};
 
 use super::group::{Effects, Group};
 use super::member::Membership;
-use super::{GroupError, Groups, Slot, check_length};
+use super::table::Slot;
+use super::{GroupError, Groups, check_length};
 use crate::error::{PartitionError, PositionError, Trouble};
 use crate::keys;
 use crate::open::PAGE;

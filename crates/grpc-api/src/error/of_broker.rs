@@ -8,7 +8,7 @@
 
 use broker::{
     AddPartitionsError, CreateTopicError, DeleteTopicError, FetchError, FindOffsetError,
-    LeaderEpochError, PartitionError, PositionError, ProduceError, Topic,
+    GroupError, LeaderEpochError, PartitionError, PositionError, ProduceError, Topic,
 };
 use records::BatchError;
 use storage::{AppendError, StorageFailure, TopicName};
@@ -316,4 +316,36 @@ pub(crate) fn position(error: &PositionError, topic: &Topic, partition: i32) -> 
         PositionError::Storage(failure) => storage_failure(&what(), failure),
     };
     refusal.at(name, partition).into()
+}
+
+/// Why a consumer cannot be looked at.
+pub(crate) fn group(error: &GroupError, consumer: &str) -> Status {
+    let what = || format!("consumer {consumer:?}");
+    let refusal = match error {
+        GroupError::InvalidName { limit_bytes, .. } => {
+            Refusal::invalid("consumer", "INVALID_CONSUMER", error.to_string())
+                .fact("limit_bytes", limit_bytes)
+        }
+        GroupError::Unreadable(reason) => Refusal::new(
+            Code::DataLoss,
+            "CORRUPT_POSITION",
+            format!("a position of {} cannot be read: {reason}", what()),
+        ),
+        GroupError::NoSpace(failure) => no_space(&what(), failure),
+        GroupError::Storage(failure) => storage_failure(&what(), failure),
+        GroupError::Stopping => return super::stopping(),
+        GroupError::NotFound { .. }
+        | GroupError::NotEmpty { .. }
+        | GroupError::UnknownMember { .. }
+        | GroupError::FencedInstance { .. }
+        | GroupError::IllegalGeneration { .. }
+        | GroupError::RebalanceInProgress
+        | GroupError::InconsistentProtocol
+        | GroupError::MemberIdRequired
+        | GroupError::InvalidSessionTimeout { .. }
+        | GroupError::Full { .. }
+        | GroupError::TooLarge { .. }
+        | GroupError::AnswerTooLarge { .. } => impossible(error),
+    };
+    refusal.fact("consumer", consumer).into()
 }

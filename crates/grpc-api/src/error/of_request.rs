@@ -92,6 +92,33 @@ pub(crate) fn seek_to_nowhere(field: &'static str, topic: &Topic, partition: i32
         .into()
 }
 
+pub(crate) fn reset_to_nowhere(topic: &Topic) -> Status {
+    let name = topic.name();
+    let message = format!(
+        "ResetOffset for {name} does not say where to: set one of offset, timestamp_ms, start \
+         (true), end (true)"
+    );
+    Refusal::invalid("to", "INVALID_REQUEST", message)
+        .fact("topic", name)
+        .into()
+}
+
+pub(crate) fn invalid_limit(asked: i32, limit_max: usize) -> Status {
+    let message = format!("limit {asked} is not between 1 and {limit_max}");
+    Refusal::invalid("limit", "INVALID_REQUEST", message)
+        .fact("limit", asked)
+        .into()
+}
+
+pub(crate) fn unknown_consumer(name: &str) -> Status {
+    let message =
+        format!("consumer {name:?} has committed nothing; ListConsumers names those that have");
+    Refusal::new(Code::NotFound, "UNKNOWN_CONSUMER", message)
+        .fact("consumer", name)
+        .hint(Hint::Resource("consumer", name.to_owned()))
+        .into()
+}
+
 /// An offset that is not in the log.
 pub(crate) fn out_of_range(topic: &Topic, partition: i32, offset: Offset, range: Range) -> Status {
     let name = topic.name();

@@ -7,7 +7,8 @@ use crate::harness::{NOW_MS, position};
 use crate::produce::request;
 use crate::server::proto::seek_request::To;
 use crate::server::proto::{
-    CommitOffsetRequest, ConsumeRequest, GetOffsetsRequest, ProduceRequest, SeekRequest,
+    CommitOffsetRequest, ConsumeRequest, GetOffsetsRequest, ListConsumersRequest, ProduceRequest,
+    ResetOffsetRequest, SeekRequest, reset_offset_request,
 };
 use crate::server::{Client, Server, check};
 use crate::topics::create;
@@ -261,4 +262,124 @@ async fn offsets_are_told_for_one_partition_or_all() {
         let status = client.get_offsets(request).await.expect_err("refused");
         assert_eq!(status.code(), code);
     }
+}
+
+fn listed(consumer: &str) -> ListConsumersRequest {
+    ListConsumersRequest {
+        consumer: consumer.into(),
+        ..ListConsumersRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn consumers_are_listed_with_their_lag() {
+    let (_server, mut client) = with_ten_records().await;
+    client.commit_offset(commit(4)).await.expect("in range");
+    let other = CommitOffsetRequest {
+        consumer: "audit".into(),
+        ..commit(10)
+    };
+    client.commit_offset(other).await.expect("in range");
+    let answer = client.list_consumers(listed("")).await.expect("answers");
+    let all = answer.into_inner().consumers;
+    let names: Vec<_> = all.iter().map(|found| found.consumer.as_str()).collect();
+    assert_eq!(names, ["audit", "billing"]);
+    let billing = &all[1];
+    assert_eq!(billing.state, "Empty");
+    assert_eq!((billing.members, billing.lag), (Some(0), Some(6)));
+    let position = &billing.positions[0];
+    assert_eq!(position.topic, "orders");
+    assert_eq!((position.offset, position.end_offset), (Some(4), Some(10)));
+    assert_eq!((position.lag, position.lag_ms), (Some(6), Some(6_000)));
+    assert_eq!(all[0].positions[0].lag_ms, Some(0));
+    let one = client
+        .list_consumers(listed("billing"))
+        .await
+        .expect("is there");
+    assert_eq!(one.into_inner().consumers, std::slice::from_ref(billing));
+    let rest = ListConsumersRequest {
+        after: "audit".into(),
+        limit: Some(1),
+        ..listed("")
+    };
+    let rest = client.list_consumers(rest).await.expect("answers");
+    assert_eq!(rest.into_inner().consumers, std::slice::from_ref(billing));
+    let refused = client
+        .list_consumers(listed("biling"))
+        .await
+        .expect_err("refused");
+    check(
+        &refused,
+        Code::NotFound,
+        "UNKNOWN_CONSUMER",
+        &[("consumer", "biling")],
+    );
+    let much = ListConsumersRequest {
+        limit: Some(1_001),
+        ..listed("")
+    };
+    let refused = client.list_consumers(much).await.expect_err("refused");
+    check(
+        &refused,
+        Code::InvalidArgument,
+        "INVALID_REQUEST",
+        &[("limit", "1001")],
+    );
+}
+
+#[tokio::test]
+async fn all_positions_in_a_topic_move_at_once() {
+    use reset_offset_request::To;
+    let (_server, mut client) = with_ten_records().await;
+    client.commit_offset(commit(4)).await.expect("in range");
+    let reset = |to, dry_run| ResetOffsetRequest {
+        consumer: "billing".into(),
+        topic: "orders".into(),
+        partitions: Vec::new(),
+        to,
+        dry_run,
+    };
+    // Target, then for each of the two partitions before and after; partition 1 is empty.
+    let cases = [
+        (To::Start(true), [(Some(4), 0), (None, 0)]),
+        (To::Offset(7), [(Some(0), 7), (Some(0), 0)]),
+        (To::TimestampMs(time_of(3)), [(Some(7), 3), (Some(0), 0)]),
+        (To::End(true), [(Some(3), 10), (Some(0), 0)]),
+    ];
+    for (to, expected) in cases {
+        for dry_run in [true, false] {
+            let answer = client.reset_offset(reset(Some(to), dry_run)).await;
+            let moved = answer.expect("resets").into_inner().positions;
+            let moved: Vec<_> = moved.iter().map(|p| (p.before, p.after)).collect();
+            let expected = expected.map(|(before, after)| (before, Some(after)));
+            assert_eq!(moved, expected, "{to:?}, dry run: {dry_run}");
+        }
+    }
+    let billing = client
+        .list_consumers(listed("billing"))
+        .await
+        .expect("is there")
+        .into_inner();
+    assert_eq!(billing.consumers[0].positions[0].offset, Some(10));
+    let refused = client
+        .reset_offset(reset(None, false))
+        .await
+        .expect_err("refused");
+    check(
+        &refused,
+        Code::InvalidArgument,
+        "INVALID_REQUEST",
+        &[("topic", "orders")],
+    );
+    let absent = ResetOffsetRequest {
+        partitions: vec![2],
+        ..reset(Some(To::Start(true)), false)
+    };
+    let refused = client.reset_offset(absent).await.expect_err("refused");
+    check(
+        &refused,
+        Code::NotFound,
+        "UNKNOWN_PARTITION",
+        &[("topic", "orders")],
+    );
 }
