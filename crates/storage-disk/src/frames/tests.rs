@@ -333,6 +333,31 @@ fn a_cut_that_fails_is_final() {
 }
 
 #[test]
+fn a_cut_without_room_is_made_before_the_next_frame() {
+    let disk = SimVfs::new();
+    let mut writer = writer(&disk);
+    writer.append(1, 3, b"a").expect("room");
+    writer.append(1, 3, b"b").expect("room");
+    writer.sync().expect("no fault");
+    disk.sync_dir(Path::new("/")).expect("no fault");
+    disk.inject(Fault::fail(Operation::SetSize, DiskError::NoSpace));
+    // The second is taken back, as its mirror found no room.
+    writer.cut_to(25, number(2)).expect("zeros stand there");
+    let zeros = [file(&[b"a"]), vec![0; 25]].concat();
+    assert_eq!(on_disk(&disk), zeros);
+    assert_eq!(disk.pending_items(), 0, "the zeros are durable");
+    assert_eq!(read(&[&zeros]), ["0 #1 a bad in []", "25 torn to 50"]);
+    let refused = writer.append(1, 3, b"c");
+    assert!(
+        matches!(refused, Err(WriteError::NoSpace(_))),
+        "{refused:?}"
+    );
+    disk.clear_faults();
+    writer.append(1, 3, b"c").expect("room again");
+    assert_eq!(on_disk(&disk), file(&[b"a", b"c"]));
+}
+
+#[test]
 fn sectors_that_do_not_read_are_zeros_and_counted() {
     let disk = SimVfs::new();
     let bytes = vec![0xaa; 200_000];

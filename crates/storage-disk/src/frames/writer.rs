@@ -1,7 +1,9 @@
 //! The two sides of the disk: appending frames, and reading a file that may be damaged.
 //!
 //! A write that finds no room leaves the file as it was, durably: its frame must not come back
-//! after a power cut when its caller was told that nothing was written. A failed sync is final.
+//! after a power cut when its caller was told that nothing was written. Where not even the cut finds
+//! room, as file systems that copy on write may say, zeros take the place of the frame, and the cut
+//! is made before the next one. A failed sync is final.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ pub(crate) struct FrameWriter {
     path: PathBuf,
     next: FrameNumber,
     end: u64,
+    /// There are zeros behind the end, to be cut before the next frame.
+    owes_cut: bool,
 }
 
 impl FrameWriter {
@@ -35,6 +39,7 @@ impl FrameWriter {
             path: path.to_path_buf(),
             next,
             end: 0,
+            owes_cut: false,
         })
     }
 
@@ -66,6 +71,13 @@ impl FrameWriter {
 
     /// Appends the bytes of the next frame, not yet durable.
     pub(crate) fn append_encoded(&mut self, frame: &[u8]) -> Result<(), WriteError> {
+        if self.owes_cut {
+            self.take_back()?;
+            if self.owes_cut {
+                let full = io::Error::from(io::ErrorKind::StorageFull);
+                return Err(WriteError::NoSpace(failure("cut", &self.path, &full)));
+            }
+        }
         match write_all_at(&*self.file, frame, self.end) {
             Ok(()) => {
                 let frame_bytes = u64::try_from(frame.len()).expect("a length fits 64 bits");
@@ -93,11 +105,38 @@ impl FrameWriter {
             "a cut never extends {}",
             self.path.display()
         );
-        self.file
-            .set_size(end)
-            .map_err(|error| WriteError::Failed(failure("cut", &self.path, &error)))?;
         (self.end, self.next) = (end, next);
+        self.take_back()
+    }
+
+    /// Nothing stands behind the end any more, durably, or only zeros do.
+    fn take_back(&mut self) -> Result<(), WriteError> {
+        match self.file.set_size(self.end) {
+            Ok(()) => self.owes_cut = false,
+            Err(error) if is_no_space(&error) => {
+                self.blank()
+                    .map_err(|error| WriteError::Failed(failure("blank", &self.path, &error)))?;
+                self.owes_cut = true;
+            }
+            Err(error) => return Err(WriteError::Failed(failure("cut", &self.path, &error))),
+        }
         self.sync()
+    }
+
+    /// Writes zeros over what stands behind the end. That takes no room where blocks stay in place.
+    fn blank(&self) -> io::Result<()> {
+        if skips(Safeguard::RefusedFrameBlanked) {
+            return Ok(());
+        }
+        let mut at = self.end;
+        let size_bytes = self.file.size_bytes()?;
+        let zeros = [0; SECTOR_BYTES];
+        while let Some(left) = size_bytes.checked_sub(at).filter(|left| *left > 0) {
+            let length = usize::try_from(left).map_or(SECTOR_BYTES, |left| left.min(SECTOR_BYTES));
+            write_all_at(&*self.file, zeros.get(..length).unwrap_or(&zeros), at)?;
+            at = at.saturating_add(u64::try_from(length).expect("a length fits 64 bits"));
+        }
+        Ok(())
     }
 
     /// Makes everything appended durable. After an error nothing more is promised on this file.
