@@ -86,8 +86,15 @@ fn seal(bytes: &mut [u8]) {
 /// Reading and deep validation agree, and neither takes more than its budget.
 fn open(batch: &Bytes) {
     drop(batch.clone());
-    let limit_bytes = BUDGET_BYTES + WORKING_BYTES;
-    let deep = bounded(WORKING_BYTES, || {
+    // A buffer that grows stands beside the one it was.
+    let limit_bytes = 2 * BUDGET_BYTES + WORKING_BYTES;
+    let codec = BatchHeader::parse(batch).and_then(|header| header.attributes.codec());
+    let deep_limit_bytes = match codec {
+        // It is opened a block at a time, and a block may be larger than the budget.
+        Ok(Codec::Lz4) => limit_bytes,
+        _ => WORKING_BYTES,
+    };
+    let deep = bounded(deep_limit_bytes, || {
         validate_records_deep(batch, &mut DecodeBudget::new(BUDGET_BYTES))
     });
     let read = bounded(limit_bytes, || -> std::result::Result<usize, BatchError> {

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::conformance::process::{present, succeed};
 use crate::{Outcome, root};
 
-const USAGE: &str = "usage: cargo xtask fuzz [--seconds N] [--jobs N] [TARGET...]
+const USAGE: &str = "usage: cargo xtask fuzz [--seconds N] [--seed N] [--jobs N] [TARGET...]
 
   --seconds N  how long each target runs (45)
+  --seed N     begins another walk through the inputs (1)
   --jobs N     targets at a time (2)
   TARGET       nothing but these; see fuzz/targets
 ";
@@ -33,6 +34,7 @@ const SANITIZER: &str = "detect_odr_violation=0:quarantine_size_mb=16";
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     seconds: u32,
+    seed: u32,
     jobs: u32,
     targets: Vec<String>,
 }
@@ -41,6 +43,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
             seconds: 45,
+            seed: 1,
             jobs: 2,
             targets: Vec::new(),
         };
@@ -53,6 +56,7 @@ impl Options {
             };
             match argument.as_str() {
                 "--seconds" => options.seconds = number()?,
+                "--seed" => options.seed = number()?,
                 "--jobs" => options.jobs = number()?,
                 target if !target.starts_with('-') => options.targets.push(target.to_owned()),
                 other => return Err(format!("unknown option '{other}'\n\n{USAGE}")),
@@ -177,6 +181,7 @@ fn run_one(folder: &Path, binary: &Path, target: &str, options: &Options) -> Out
         .arg(corpus)
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .arg(format!("-max_total_time={}", options.seconds))
+        .arg(format!("-seed={}", options.seed))
         .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
         .arg(format!("-rss_limit_mb={RSS_MB_MAX}"))
         .arg(format!("-malloc_limit_mb={ALLOCATION_MB_MAX}"))

@@ -1,8 +1,9 @@
 //! How much memory opening batches may take.
 //!
 //! One budget is shared by all batches of a request (security note §4.3): a small compressed batch
-//! can hold gigabytes, and a request holds many batches. Working memory of the codecs themselves
-//! is fixed and comes on top: at most 8 MiB and 256 KiB for zstd's window, less for the others.
+//! can hold gigabytes, and a request holds many batches. A buffer that grows stands beside the one it
+//! was for a moment, so at most twice the budget is held. Working memory of the codecs themselves is
+//! fixed and comes on top: at most 8 MiB and 256 KiB for zstd's window, less for the others.
 
 use crate::error::BatchError;
 

@@ -48,12 +48,19 @@ fn a_crash_is_told_with_the_way_to_see_it_again() {
 fn options_are_numbers_and_names() {
     let expected = Options {
         seconds: 7,
+        seed: 3,
         jobs: 1,
         targets: words("frame request"),
     };
-    let given = words("--seconds 7 frame --jobs 1 request");
+    let given = words("--seconds 7 frame --seed 3 --jobs 1 request");
     assert_eq!(Options::parse(&given), Ok(expected));
-    for bad in ["--seconds", "--seconds 0", "--jobs two", "--often"] {
+    for bad in [
+        "--seconds",
+        "--seconds 0",
+        "--jobs two",
+        "--seed 0",
+        "--often",
+    ] {
         assert!(Options::parse(&words(bad)).is_err(), "{bad}");
     }
 }
