@@ -2,6 +2,9 @@
 //!
 //! Dispatch and the ApiVersions response come from it, so nothing can be advertised that has no
 //! handler. An API is added by one line.
+//!
+//! Bytes behind the end of a request are ignored, as in Kafka: librdkafka leaves three of them in a
+//! Metadata request for all topics.
 
 use bytes::BytesMut;
 use futures_util::future::BoxFuture;
@@ -247,7 +250,6 @@ where
     };
     let mut reader = Reader::at(frame.freeze(), body_at);
     let request = R::decode(&mut reader, version).map_err(malformed)?;
-    reader.finish().map_err(malformed)?;
     let handling = handler(context, request);
     Ok(Box::pin(async move {
         let response = handling.await;

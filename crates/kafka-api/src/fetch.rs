@@ -7,7 +7,7 @@ use broker::{Fetch, FetchError, FetchPartition, PartitionError, PartitionRead};
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch::{EpochEndOffset, FetchResponse, PartitionData};
 use kafka_wire::views::FetchView;
-use kafka_wire::{Cursor, ErrorCode, FetchResponseWriter, Message, Response, ResponseHeader, Uuid};
+use kafka_wire::{ErrorCode, FetchResponseWriter, Message, Response, ResponseHeader, Uuid};
 use storage::{Chunk, Isolation, TopicId};
 
 use crate::Context;
@@ -41,8 +41,6 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
         error,
     };
     let view = FetchView::parse(&call.frame, call.body_at, version).map_err(malformed)?;
-    let end = Cursor::new(&call.frame, view.end());
-    end.finish().map_err(malformed)?;
     let named = view.topics().map(|topic| topic.partitions().len());
     let forgotten = view.forgotten_topics();
     let forgotten = forgotten.map(|topic| topic.partitions().len());

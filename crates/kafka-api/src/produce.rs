@@ -14,7 +14,7 @@ use kafka_wire::messages::produce::{
     TopicProduceResponse,
 };
 use kafka_wire::views::{ProduceView, split_frame};
-use kafka_wire::{Cursor, ErrorCode, Message, Uuid, WireString};
+use kafka_wire::{ErrorCode, Message, Uuid, WireString};
 use storage::{AppendError, BytesPermit, TopicId};
 
 use crate::Context;
@@ -96,8 +96,6 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
         error,
     };
     let view = ProduceView::parse(&call.frame, call.body_at, version).map_err(malformed)?;
-    let end = Cursor::new(&call.frame, view.end());
-    end.finish().map_err(malformed)?;
     let count = view.topics().map(|topic| topic.partitions().len()).sum();
     check_count(&call, ProduceRequest::NAME, count)?;
     let acks = match view.acks {
