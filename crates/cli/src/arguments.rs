@@ -9,6 +9,7 @@ use crate::client_arguments::{
     CONSUME_EXAMPLES, ConfigVerb, ConsumeArguments, LogVerb, PRODUCE_EXAMPLES, ProduceArguments,
     TopicVerb,
 };
+use crate::group_arguments::GroupVerb;
 
 /// A Kafka-compatible message broker in one binary.
 ///
@@ -37,6 +38,9 @@ pub(crate) enum Verb {
     /// Show and change configs of the broker and of topics
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// List, describe, measure, reset and delete consumer groups
+    #[command(subcommand)]
+    Group(GroupVerb),
     /// Write records: one for each line of the input
     #[command(after_help = PRODUCE_EXAMPLES)]
     Produce(ProduceArguments),

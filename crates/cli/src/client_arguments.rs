@@ -63,6 +63,17 @@ pub(crate) enum Form {
     Table,
     /// For programs; offsets and ids are strings, because JavaScript loses 64-bit numbers.
     Json,
+    /// The same, a line for each thing that is listed.
+    Jsonl,
+    /// The same as json, for people who read data.
+    Yaml,
+}
+
+impl Form {
+    /// Whether it is for programs.
+    pub(crate) fn is_data(self) -> bool {
+        self != Self::Table
+    }
 }
 
 /// `-o`.

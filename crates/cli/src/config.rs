@@ -91,7 +91,8 @@ async fn get(arguments: GetArguments) -> Result<(), Failure> {
         configs.retain(|config| config.source != ConfigSource::Default);
     }
     let mut output = Output::new();
-    if arguments.form.output == Form::Json {
+    let form = arguments.form.output;
+    if form.is_data() {
         let rows = configs.iter().map(|config| {
             let source = source_name(config.source);
             json!({
@@ -103,7 +104,7 @@ async fn get(arguments: GetArguments) -> Result<(), Failure> {
         });
         let rows: Vec<_> = rows.collect();
         let all = json!({"schema": "ottla.configs/1", "of": shown, "configs": rows});
-        output.line(&all.to_string())?;
+        output.data(form, &all, "configs")?;
     } else {
         output.write(config_table(&configs).as_bytes())?;
     }
@@ -178,7 +179,7 @@ fn report(
 ) -> Result<(), Failure> {
     let of = name_of(owner);
     let mut output = Output::new();
-    if form == Form::Json {
+    if form.is_data() {
         let changes = changes
             .iter()
             .map(|(key, value)| (key.clone(), json!(value)));
@@ -190,7 +191,7 @@ fn report(
             "partitions": partitions,
             "done": done,
         });
-        output.line(&all.to_string())?;
+        output.data(form, &all, "")?;
         return output.flush();
     }
     let could = if done { "" } else { "could be " };

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// Some of it was done, some was not.
     PartlyFailed = 6,
+    /// A condition that was asked for does not hold.
+    NotMet = 7,
     /// The configuration or the data directory cannot be used.
     Configuration = 78,
 }

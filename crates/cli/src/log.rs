@@ -158,7 +158,7 @@ impl Printer {
         let offset = header.base_offset.get().to_string();
         let crc = format!("{:#010x}", header.crc);
         let payload = payload(frame);
-        if self.form == Form::Json {
+        if self.form.is_data() {
             let line = json!({
                 "offset": offset,
                 "length": header.batch_length,
@@ -168,7 +168,7 @@ impl Printer {
                 "file": frame.path.display().to_string(),
                 "position": frame.position.to_string(),
             });
-            return self.output.line(&line.to_string());
+            return self.output.data(self.form, &line, "");
         }
         self.rows
             .push(vec![offset, header.batch_length.to_string(), crc, payload]);
@@ -180,7 +180,7 @@ impl Printer {
     }
 
     fn print_rows(&mut self) -> Result<(), Failure> {
-        if self.form == Form::Json || (self.rows.is_empty() && self.has_head) {
+        if self.form.is_data() || (self.rows.is_empty() && self.has_head) {
             return Ok(());
         }
         let head = [
@@ -228,8 +228,9 @@ fn payload(frame: &FrameLine) -> String {
 fn verify(arguments: &LogArguments) -> Result<(), Failure> {
     let report = offline::verify(&RealVfs::new(), &arguments.path).map_err(failure)?;
     let mut output = Output::new();
-    if arguments.form.output == Form::Json {
-        output.line(&verify_json(&report).to_string())?;
+    let form = arguments.form.output;
+    if form.is_data() {
+        output.data(form, &verify_json(&report), "")?;
     } else {
         for problem in &report.problems {
             let at = problem

@@ -12,8 +12,11 @@ mod consume;
 mod dashes;
 mod failure;
 mod format;
+mod group;
+mod group_arguments;
 mod lines;
 mod log;
+mod outcomes;
 mod output;
 mod produce;
 mod serve;
@@ -52,6 +55,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Verb::Serve(serve)) => serve::run(serve),
         Some(Verb::Topic(verb)) => topic::run(verb),
         Some(Verb::Config(verb)) => config::run(verb),
+        Some(Verb::Group(verb)) => group::run(verb),
         Some(Verb::Produce(arguments)) => produce::run(arguments),
         Some(Verb::Consume(arguments)) => consume::run(arguments),
         Some(Verb::Log(verb)) => log::run(verb),

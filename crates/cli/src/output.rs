@@ -2,6 +2,9 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+use serde_json::Value;
+
+use crate::client_arguments::Form;
 use crate::failure::{Exit, Failure};
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -27,6 +30,12 @@ impl Output {
         self.write(b"\n")
     }
 
+    /// Writes what a command has found, in a form for programs. In lines, each of the things in the
+    /// field `rows` is one; without such a field the whole is.
+    pub(crate) fn data(&mut self, form: Form, all: &Value, rows: &str) -> Result<(), Failure> {
+        self.write(data(form, all, rows).as_bytes())
+    }
+
     /// Hands everything to the reader.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.0.flush().map_err(|error| failure(&error))
@@ -45,6 +54,78 @@ pub(crate) fn counted(number: impl TryInto<u64>, noun: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// See [`Output::data`].
+pub(crate) fn data(form: Form, all: &Value, rows: &str) -> String {
+    let mut text = String::new();
+    match form {
+        Form::Yaml => {
+            // A document of its own, as commands for several things write several.
+            if rows.is_empty() {
+                text.push_str("---\n");
+            }
+            yaml(&mut text, all, 0);
+        }
+        Form::Jsonl if all.get(rows).is_some_and(Value::is_array) => {
+            let rows = all
+                .get(rows)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            for row in rows {
+                text.push_str(&row.to_string());
+                text.push('\n');
+            }
+        }
+        Form::Table | Form::Json | Form::Jsonl => {
+            text.push_str(&all.to_string());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A value in block style; keys and texts in double quotes, which YAML reads as JSON does. The
+/// first line follows what is there already.
+fn yaml(text: &mut String, value: &Value, depth: usize) {
+    let is_nested = |value: &Value| match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Array(items) if is_nested(value) => {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push_str(&indent);
+                }
+                text.push_str("- ");
+                yaml(text, item, depth + 1);
+            }
+        }
+        Value::Object(fields) if is_nested(value) => {
+            for (index, (name, field)) in fields.iter().enumerate() {
+                if index > 0 {
+                    text.push_str(&indent);
+                }
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                if is_nested(field) {
+                    text.push('\n');
+                    text.push_str(&"  ".repeat(depth + 1));
+                } else {
+                    text.push(' ');
+                }
+                yaml(text, field, depth + 1);
+            }
+        }
+        leaf => {
+            text.push_str(&leaf.to_string());
+            text.push('\n');
+        }
+    }
 }
 
 /// How a column stands.

@@ -12,13 +12,13 @@ use kafka_client::{
 use serde_json::json;
 
 use crate::client_arguments::{
-    BrokerArguments, CreateArguments, DeleteArguments, DescribeArguments, Form, ListArguments,
-    TopicVerb,
+    BrokerArguments, CreateArguments, DeleteArguments, DescribeArguments, ListArguments, TopicVerb,
 };
 use crate::config::{alter_topic, config_table, source_name};
 use crate::connect::{block_on, connect, explain, is_unknown_topic, unknown_topic};
 use crate::failure::{Exit, Failure};
-use crate::output::{Align, Output, counted, table};
+use crate::outcomes::Outcomes;
+use crate::output::{Align, Output, counted, data, table};
 
 /// First and next offset of a partition; `None` where the broker did not tell.
 type Range = Option<(i64, i64)>;
@@ -37,11 +37,11 @@ pub(crate) fn run(verb: TopicVerb) -> Result<(), Failure> {
 async fn create(arguments: CreateArguments) -> Result<(), Failure> {
     let mut client = connect(&arguments.broker).await?;
     let mut output = Output::new();
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = Outcomes::of("topics");
     for name in &arguments.names {
         let made = create_one(&mut client, &arguments, name).await;
         outcomes.note(match made {
-            Ok(line) => output.line(&line),
+            Ok(text) => output.write(text.as_bytes()),
             Err(failure) => Err(failure),
         })?;
     }
@@ -62,14 +62,18 @@ async fn create_one(
         validate_only: arguments.dry_run,
     };
     let flag = arguments.broker.flag();
-    let as_json = arguments.form.output == Form::Json;
+    let form = arguments.form.output;
     let made = match client.create_topic(&topic).await {
         Ok(made) => made,
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => {
             if arguments.if_not_exists {
-                let json = json!({"name": name, "created": false}).to_string();
+                let json = data(form, &json!({"name": name, "created": false}), "");
                 let text = format!("topic {name} exists already");
-                return Ok(if as_json { json } else { text });
+                return Ok(if form.is_data() {
+                    json
+                } else {
+                    format!("{text}\n")
+                });
             }
             let failure = Failure::new(Exit::Error, format!("topic {name:?} exists already"))
                 .code(ErrorCode::TopicAlreadyExists.name())
@@ -85,14 +89,12 @@ async fn create_one(
             ));
         }
     };
-    if as_json {
+    if form.is_data() {
         let id = (!made.id.is_zero()).then(|| made.id.to_string());
         let created = !arguments.dry_run;
         let partitions = made.partitions;
-        return Ok(
-            json!({"name": name, "id": id, "partitions": partitions, "created": created})
-                .to_string(),
-        );
+        let made = json!({"name": name, "id": id, "partitions": partitions, "created": created});
+        return Ok(data(form, &made, ""));
     }
     let done = if arguments.dry_run {
         "could be created"
@@ -102,7 +104,7 @@ async fn create_one(
     let partitions = made.partitions.map_or_else(String::new, |count| {
         format!(": {}", counted(count, "partition"))
     });
-    Ok(format!("topic {name} {done}{partitions}"))
+    Ok(format!("topic {name} {done}{partitions}\n"))
 }
 
 async fn list(arguments: ListArguments) -> Result<(), Failure> {
@@ -131,7 +133,8 @@ async fn list(arguments: ListArguments) -> Result<(), Failure> {
             .to_string()
     };
     let mut output = Output::new();
-    if arguments.form.output == Form::Json {
+    let form = arguments.form.output;
+    if form.is_data() {
         let topics = topics.iter().map(|topic| {
             json!({
                 "name": topic.name,
@@ -141,7 +144,8 @@ async fn list(arguments: ListArguments) -> Result<(), Failure> {
             })
         });
         let topics: Vec<_> = topics.collect();
-        output.line(&json!({"schema": "ottla.topics/1", "topics": topics}).to_string())?;
+        let all = json!({"schema": "ottla.topics/1", "topics": topics});
+        output.data(form, &all, "topics")?;
     } else {
         let head = [
             ("NAME", Align::Left),
@@ -246,8 +250,10 @@ async fn describe(arguments: DescribeArguments) -> Result<(), Failure> {
             .flatten()
     };
     let mut output = Output::new();
-    if arguments.form.output == Form::Json {
-        output.line(&description_json(&topic, &configs, range).to_string())?;
+    let form = arguments.form.output;
+    if form.is_data() {
+        let all = description_json(&topic, &configs, range);
+        output.data(form, &all, "partitions")?;
     } else {
         output.write(description(&topic, &configs, range).as_bytes())?;
     }
@@ -316,7 +322,7 @@ fn description(topic: &Topic, configs: &[Config], range: impl Fn(i32) -> Range) 
 
 async fn delete(arguments: DeleteArguments) -> Result<(), Failure> {
     let mut client = connect(&arguments.broker).await?;
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = Outcomes::of("topics");
     let mut topics = Vec::new();
     for name in &arguments.names {
         match client.topic(name, false).await {
@@ -390,50 +396,6 @@ fn confirm(
         return Ok(());
     }
     Err(Failure::new(Exit::Error, "nothing was deleted"))
-}
-
-/// What became of several things of which each may fail by itself.
-#[derive(Debug, Default)]
-struct Outcomes {
-    done: usize,
-    failures: Vec<Failure>,
-}
-
-impl Outcomes {
-    /// Notes an outcome. A broker that is gone, or an output that nobody reads, ends it all.
-    fn note(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
-        match outcome {
-            Ok(()) => self.done += 1,
-            Err(failure) if matches!(failure.exit, Exit::Unreachable | Exit::OutputClosed) => {
-                return Err(failure);
-            }
-            Err(failure) => self.failures.push(failure),
-        }
-        Ok(())
-    }
-
-    fn end(mut self, what: &str) -> Result<(), Failure> {
-        let failed = self.failures.len();
-        if self.done == 0 && failed == 1 {
-            return self.failures.pop().map_or(Ok(()), Err);
-        }
-        let Some(first) = self.failures.first() else {
-            return Ok(());
-        };
-        let exit = if self.done == 0 {
-            first.exit
-        } else {
-            Exit::PartlyFailed
-        };
-        for failure in &self.failures {
-            eprintln!("{failure}");
-        }
-        let all = self.done + failed;
-        Err(Failure::new(
-            exit,
-            format!("{failed} of {all} topics were not {what}"),
-        ))
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod configs;
 mod connection;
 mod error;
 mod fetch;
+mod groups;
 mod offsets;
 mod producer;
 
@@ -27,6 +28,7 @@ pub use configs::{Config, ConfigOwner, ConfigSource};
 pub use connection::{Connection, Sent};
 pub use error::ClientError;
 pub use fetch::{FetchLimits, FetchedPartition, FetchedRecords};
+pub use groups::{Committed, CommittedOffsets, GroupDescription, GroupMember, ListedGroup};
 pub use kafka_wire::ErrorCode;
 pub use offsets::{Found, OffsetFound, OffsetSpec};
 pub use producer::{Acknowledged, Acks, NewRecord, ProduceError, Producer, ProducerOptions};

@@ -8,7 +8,7 @@ use storage_disk::offline::{self, Damage, Loss, RepairPlan};
 use vfs::{RealVfs, Vfs};
 
 use super::failure;
-use crate::client_arguments::{Form, RepairArguments};
+use crate::client_arguments::RepairArguments;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, counted};
 
@@ -25,8 +25,9 @@ pub(super) fn run(arguments: &RepairArguments) -> Result<(), Failure> {
         plan.apply(&*vfs).map_err(failure)?;
     }
     let mut output = Output::new();
-    if arguments.form.output == Form::Json {
-        output.line(&plan_json(&plan, arguments.yes).to_string())?;
+    let form = arguments.form.output;
+    if form.is_data() {
+        output.data(form, &plan_json(&plan, arguments.yes), "")?;
     } else {
         for loss in plan.open() {
             output.line(&loss_line(loss))?;

@@ -1,6 +1,9 @@
 //! Columns.
 
-use super::{Align, counted, table};
+use serde_json::json;
+
+use super::{Align, counted, data, table};
+use crate::client_arguments::Form;
 
 #[test]
 fn columns_are_as_wide_as_their_widest_cell() {
@@ -24,4 +27,28 @@ b            12345
 fn numbers_and_nouns() {
     let told = [0, 1, 2].map(|number| counted(number, "record"));
     assert_eq!(told, ["0 records", "1 record", "2 records"]);
+}
+
+#[test]
+fn data_has_three_forms() {
+    let all =
+        json!({"n": 1, "rows": [{"a": "x: \"y\"", "b": {"c": [1, 2], "d": []}}, {}], "z": null});
+    assert_eq!(data(Form::Json, &all, "rows"), format!("{all}\n"));
+    let lines = "{\"a\":\"x: \\\"y\\\"\",\"b\":{\"c\":[1,2],\"d\":[]}}\n{}\n";
+    assert_eq!(data(Form::Jsonl, &all, "rows"), lines);
+    assert_eq!(data(Form::Jsonl, &all, ""), format!("{all}\n"));
+    let yaml = "\
+\"n\": 1
+\"rows\":
+  - \"a\": \"x: \\\"y\\\"\"
+    \"b\":
+      \"c\":
+        - 1
+        - 2
+      \"d\": []
+  - {}
+\"z\": null
+";
+    assert_eq!(data(Form::Yaml, &all, "rows"), yaml);
+    assert_eq!(data(Form::Yaml, &json!({"n": 1}), ""), "---\n\"n\": 1\n");
 }

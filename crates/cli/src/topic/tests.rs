@@ -43,7 +43,7 @@ fn several_outcomes_have_one_exit_code() {
         ),
     ];
     for (given, expected) in cases {
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = Outcomes::of("topics");
         for outcome in given {
             outcomes.note(outcome).unwrap();
         }
@@ -52,7 +52,7 @@ fn several_outcomes_have_one_exit_code() {
             expected
         );
     }
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = Outcomes::of("topics");
     assert!(
         outcomes.note(failed(Exit::Unreachable)).is_err(),
         "a broker that is gone ends it"
