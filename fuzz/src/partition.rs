@@ -101,6 +101,7 @@ fn start(vfs: &SimVfs) -> Disk {
         data_dir: PathBuf::from(DATA_DIR),
         durability: Durability::Fsync,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 8,
     };
     let clock = Arc::new(SimClock::starting_at(START_MS));

@@ -33,6 +33,8 @@ pub struct BrokerConfig {
     pub min_insync_replicas: i32,
     /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`.
     pub log: LogConfig,
+    /// `log.scrub.io.max.bytes.per.second`: how fast the store looks for damage; 0 turns it off.
+    pub scrub_bytes_per_second: u64,
     /// What holds for all consumer groups.
     pub groups: GroupConfig,
     /// `offset.metadata.max.bytes`: the longest text beside a committed position.
@@ -64,6 +66,7 @@ impl Default for BrokerConfig {
             timestamp_after_max_ms: 3_600_000,
             min_insync_replicas: 1,
             log: LogConfig::default(),
+            scrub_bytes_per_second: 4 * 1024 * 1024,
             groups: GroupConfig::default(),
             offset_metadata_max_bytes: 4096,
             request_bytes_in_flight: 256 * 1024 * 1024,
@@ -105,6 +108,9 @@ impl BrokerConfig {
             ("log.index.interval.bytes", Value::Integer(bytes)) => {
                 self.log.index_interval_bytes = narrow(*bytes);
             }
+            ("log.scrub.io.max.bytes.per.second", Value::Integer(bytes)) => {
+                self.scrub_bytes_per_second = narrow(*bytes);
+            }
             ("offset.metadata.max.bytes", Value::Integer(bytes)) => {
                 self.offset_metadata_max_bytes = narrow(*bytes);
             }
@@ -141,6 +147,7 @@ impl BrokerConfig {
             "log.roll.ms" => (self.log.segment_ms != LogConfig::default().segment_ms)
                 .then(|| self.log.segment_ms.as_millis().to_string()),
             "log.index.interval.bytes" => Some(self.log.index_interval_bytes.to_string()),
+            "log.scrub.io.max.bytes.per.second" => Some(self.scrub_bytes_per_second.to_string()),
             "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
             "broker.rack" => self.rack.clone(),

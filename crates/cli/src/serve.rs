@@ -175,6 +175,7 @@ fn options(arguments: &ServeArguments, shares: Shares) -> Result<ServerOptions, 
             durability: arguments.durability,
             min_free_bytes: MIN_FREE_BYTES,
             open_files_max: usize::try_from(shares.files).unwrap_or(usize::MAX),
+            scrub_bytes_per_second: broker.scrub_bytes_per_second,
         },
         broker,
     })

@@ -56,11 +56,21 @@ const GAUGES: [Metric<Broker>; 3] = [
 ];
 
 /// What the store found and mended: numbers that only grow.
-const MENDED: [Metric<Findings>; 3] = [
+const MENDED: [Metric<Findings>; 5] = [
     (
         "ottla_repaired_heads",
         "Damaged heads of batches that reads repaired.",
         |f| f.repaired_heads,
+    ),
+    (
+        "ottla_scrub_bytes",
+        "Bytes of records that the scrub read.",
+        |f| f.scrubbed_bytes,
+    ),
+    (
+        "ottla_scrub_found_ranges",
+        "Ranges of offsets that cannot be read and that the scrub was the first to find.",
+        |f| f.scrub_found_ranges,
     ),
     (
         "ottla_recovery_scanned_bytes",
@@ -75,7 +85,7 @@ const MENDED: [Metric<Findings>; 3] = [
 ];
 
 /// What the store found and could not mend.
-const LOST: [Metric<Findings>; 2] = [
+const LOST: [Metric<Findings>; 3] = [
     (
         "ottla_quarantined_ranges",
         "Ranges of offsets that cannot be read and nobody accepted, in the partitions recovered or used since the start.",
@@ -85,6 +95,14 @@ const LOST: [Metric<Findings>; 2] = [
         "ottla_quarantined_records",
         "Offsets in these ranges.",
         |f| f.quarantined_records,
+    ),
+    (
+        "ottla_scrub_last_pass_timestamp_seconds",
+        "When the scrub last came to the end of all logs; 0: not since the start.",
+        |f| {
+            f.scrub_passed_at_ms
+                .map_or(0, |ms| ms.div_euclid(1000).max(0).unsigned_abs())
+        },
     ),
 ];
 

@@ -97,6 +97,7 @@ fn open_disk(vfs: &SimVfs) -> Disk {
         data_dir: "/data".into(),
         durability: Durability::Fsync,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 100,
     };
     let clock = Arc::new(SimClock::starting_at(1_700_000_000_000));
@@ -162,14 +163,21 @@ async fn what_the_store_found_and_mended_shows_in_the_metrics() {
         "ottla_quarantined_ranges",
         "ottla_quarantined_records",
         "ottla_repaired_heads_total",
+        "ottla_scrub_bytes_total",
+        "ottla_scrub_found_ranges_total",
+        "ottla_scrub_last_pass_timestamp_seconds",
         "ottla_recovery_cut_bytes_total",
         "ottla_recovery_findings_total{label=\"E\"}",
     ];
     type Damage = fn(&SimVfs);
-    let cases: [(&str, Damage, [u64; 5]); 4] = [
-        ("nothing", |_| {}, [0, 0, 0, 0, 0]),
-        ("a record", |vfs| flip(vfs, 65), [1, 1, 0, 0, 0]),
-        ("a base offset", |vfs| flip(vfs, 7), [0, 0, 1, 0, 0]),
+    let cases: [(&str, Damage, [u64; 8]); 4] = [
+        ("nothing", |_| {}, [0; 8]),
+        ("a record", |vfs| flip(vfs, 65), [1, 1, 0, 0, 0, 0, 0, 0]),
+        (
+            "a base offset",
+            |vfs| flip(vfs, 7),
+            [0, 0, 1, 0, 0, 0, 0, 0],
+        ),
         (
             "zeros at the end",
             |vfs| {
@@ -177,7 +185,7 @@ async fn what_the_store_found_and_mended_shows_in_the_metrics() {
                 let size = vfs.stat(LOG.as_ref()).unwrap().unwrap().size_bytes;
                 vfs::write_all_at(&*log, &[0; 500], size).unwrap();
             },
-            [0, 0, 0, 500, 1],
+            [0, 0, 0, 0, 0, 0, 500, 1],
         ),
     ];
     let original = written().await;

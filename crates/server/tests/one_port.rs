@@ -33,6 +33,7 @@ fn options(directory: &std::path::Path) -> ServerOptions {
             data_dir: directory.join("data"),
             durability: Durability::Fsync,
             min_free_bytes: 0,
+            scrub_bytes_per_second: 0,
             open_files_max: 100,
         },
         broker: BrokerConfig::default(),

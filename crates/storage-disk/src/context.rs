@@ -14,6 +14,7 @@ use crate::index_cache::IndexCache;
 use crate::maintenance::Upkeep;
 use crate::options::{DiskOptions, Durability};
 use crate::pool::Pool;
+use crate::scrub::Scrub;
 use crate::space::Space;
 use crate::tally::Tally;
 
@@ -38,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) upkeep: Upkeep,
     pub(crate) cold: Pool,
     pub(crate) tally: Tally,
+    pub(crate) scrub: Scrub,
     log_numbers: AtomicU64,
     closed: AtomicBool,
 }
@@ -83,6 +85,7 @@ impl Context {
             cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
             log_numbers: AtomicU64::new(0),
             tally: Tally::default(),
+            scrub: Scrub::new(options.scrub_bytes_per_second),
             closed: AtomicBool::new(false),
         }
     }

@@ -44,6 +44,7 @@ mod producer_snapshot;
 mod quarantine;
 mod recovery;
 mod rewrite;
+mod scrub;
 mod segment;
 mod segment_index;
 mod space;

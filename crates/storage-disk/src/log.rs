@@ -9,6 +9,7 @@
 //! - `read`: from an offset to a run of whole batches
 //! - `proof`: every byte is held against what was written, once, and repaired if that is certain
 //! - `damage`: what a read does where the bytes are not good
+//! - `scrub`: bytes that nobody asked for are held against what was written too
 //! - `times`: from a time to an offset
 //! - `load`: what is read when a log is used first
 //! - `rounds`: what the sync thread and the maintenance thread ask of a log
@@ -20,6 +21,7 @@ mod proof;
 mod read;
 mod reader;
 mod rounds;
+mod scrub;
 mod state;
 mod times;
 

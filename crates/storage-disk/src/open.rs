@@ -246,12 +246,19 @@ impl Disk {
         spawn(
             "ottla-upkeep",
             Box::new(move || context.upkeep.run(&context, &journal)),
-        )
+        )?;
+        let shared = Arc::clone(&self.shared);
+        if shared.context.scrub.is_wanted() {
+            let run = move || shared.context.scrub.run(&shared);
+            spawn("ottla-scrub", Box::new(run))?;
+        }
+        Ok(())
     }
 
     fn stop_threads(&mut self) {
         self.shared.context.flusher.stop();
         self.shared.context.upkeep.stop();
+        self.shared.context.scrub.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 let failure = StorageFailure::new("a thread of the store panicked");

@@ -73,6 +73,8 @@ pub struct DiskOptions {
     pub min_free_bytes: u64,
     /// How many files of records are held open at most while nothing is written to them.
     pub open_files_max: usize,
+    /// How fast the scrub reads at most; 0 turns it off.
+    pub scrub_bytes_per_second: u64,
 }
 
 #[cfg(test)]

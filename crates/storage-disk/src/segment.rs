@@ -8,33 +8,48 @@ use records::{BatchHeader, Offset};
 use crate::position::Position;
 use crate::segment_index::SegmentIndex;
 
-/// The part of a segment whose batches are known to be good: appended or verified in this process.
+/// How many ranges of one segment are remembered.
+const RANGES_MAX: usize = 4;
+
+/// The parts of a segment whose batches are known to be good: appended or verified in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Verified {
-    start: Position,
-    end: Position,
+    /// None touches another; an empty one is free.
+    ranges: [(Position, Position); RANGES_MAX],
 }
 
 impl Verified {
-    pub(crate) fn at(start: Position) -> Self {
-        Self { start, end: start }
-    }
-
     pub(crate) fn covers(self, (start, end): (Position, Position)) -> bool {
-        self.start <= start && end <= self.end
+        let covers = |range: &(Position, Position)| range.0 <= start && end <= range.1;
+        self.ranges.iter().any(covers)
     }
 
-    /// Adds a range that was found good. Two ranges apart cannot be remembered: the larger stays.
+    /// Adds a range that was found good. Where there are too many, the smallest is forgotten.
     pub(crate) fn add(&mut self, (start, end): (Position, Position)) {
         assert!(
             start <= end,
             "a range goes forward, not from {start} to {end}"
         );
-        if start <= self.end && self.start <= end {
-            self.start = self.start.min(start);
-            self.end = self.end.max(end);
-        } else if end.since(start) > self.end.since(self.start) {
-            *self = Self { start, end };
+        let mut added = (start, end);
+        for range in &mut self.ranges {
+            if range.0 < range.1 && range.0 <= added.1 && added.0 <= range.1 {
+                added = (range.0.min(added.0), range.1.max(added.1));
+                *range = Default::default();
+            }
+        }
+        let size = |range: &(Position, Position)| range.1.since(range.0);
+        let smallest = self.ranges.iter_mut().min_by_key(|range| size(range));
+        if let Some(range) = smallest.filter(|range| size(range) < size(&added)) {
+            *range = added;
+        }
+    }
+
+    /// Damage was found there: what touches it must be verified again.
+    pub(crate) fn forget(&mut self, (start, end): (Position, Position)) {
+        for range in &mut self.ranges {
+            if range.0 <= end && start <= range.1 {
+                *range = Default::default();
+            }
         }
     }
 }
@@ -74,7 +89,7 @@ impl ActiveSegment {
         Self {
             base,
             size,
-            verified: Verified::at(size),
+            verified: Verified::default(),
             index,
             first_append_ms,
         }

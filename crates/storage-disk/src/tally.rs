@@ -60,6 +60,20 @@ impl Tally {
         add(&mut self.known.lock().findings.repaired_heads, 1);
     }
 
+    /// A scrub read so much, and found damage that nobody knew of, or not.
+    pub(crate) fn add_scrub(&self, size_bytes: usize, found: bool) {
+        let findings = &mut self.known.lock().findings;
+        let size_bytes = u64::try_from(size_bytes).unwrap_or(u64::MAX);
+        add(&mut findings.scrubbed_bytes, size_bytes);
+        add(&mut findings.scrub_found_ranges, u64::from(found));
+    }
+
+    /// A scrub looked at all logs.
+    pub(crate) fn end_scrub_pass(&self, now_ms: i64) {
+        let findings = &mut self.known.lock().findings;
+        findings.scrub_passed_at_ms = Some(now_ms);
+    }
+
     /// What is lost of one partition now.
     pub(crate) fn set_lost(&self, directory: &Path, lost: Lost) {
         let known = &mut self.known.lock().lost;

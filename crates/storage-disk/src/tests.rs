@@ -15,5 +15,6 @@ mod promises;
 mod quarantine;
 mod scenarios;
 mod script;
+mod scrub;
 mod spans;
 mod states;

@@ -15,6 +15,9 @@ use crate::position::Position;
 pub(crate) enum Access {
     Cached,
     Blocking,
+    /// As [`Access::Blocking`], for bytes that nobody asked for: see [`File::read_passing_at`].
+    /// They are verified, whatever was verified before.
+    Passing,
 }
 
 /// Why a read did not happen.
@@ -57,6 +60,7 @@ pub(crate) fn fill(
         let from = at.plus(filled).bytes();
         let count = match access {
             Access::Blocking => file.read_at(rest, from)?,
+            Access::Passing => file.read_passing_at(rest, from)?,
             Access::Cached => file.read_cached_at(rest, from)?.ok_or(Fault::NotCached)?,
         };
         if count == 0 {
@@ -113,6 +117,7 @@ impl<'a> Window<'a> {
             let from = at.plus(filled).bytes();
             let read = match self.access {
                 Access::Blocking => self.file.read_at(rest, from).map(Some),
+                Access::Passing => self.file.read_passing_at(rest, from).map(Some),
                 Access::Cached => self.file.read_cached_at(rest, from),
             };
             let count = match read {

@@ -48,6 +48,12 @@ pub struct Findings {
     pub quarantined_records: u64,
     /// Heads of batches that were damaged and that a read repaired.
     pub repaired_heads: u64,
+    /// Bytes of records that the scrub read.
+    pub scrubbed_bytes: u64,
+    /// Ranges that cannot be read and that the scrub was the first to find.
+    pub scrub_found_ranges: u64,
+    /// When the scrub last came to the end of all logs, by the wall clock; `None`: not yet.
+    pub scrub_passed_at_ms: Option<i64>,
     /// Bytes of records that recoveries read.
     pub scanned_bytes: u64,
     /// Bytes that recoveries cut.

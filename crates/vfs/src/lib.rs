@@ -10,6 +10,8 @@
 //! - a sync that failed is never repeated (Linux reports a lost writeback once, to descriptors
 //!   that were open before it): the caller fences the data directory.
 
+#![forbid(unsafe_code)]
+
 mod durable;
 mod os;
 mod sim;
@@ -126,6 +128,12 @@ pub trait File: Send + Sync + Debug {
     /// Like [`File::read_at`] but only from memory: `None` when the disk would be needed.
     fn read_cached_at(&self, buf: &mut [u8], at: u64) -> io::Result<Option<usize>>;
 
+    /// Like [`File::read_at`] for bytes that nobody is going to read again: what was not in memory
+    /// before is not kept there, as far as the system can do that.
+    fn read_passing_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        self.read_at(buf, at)
+    }
+
     /// Writes up to `bytes.len()` bytes at `at`; the file grows as needed.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize>;
 
@@ -137,11 +145,6 @@ pub trait File: Send + Sync + Debug {
 
     /// Makes bytes and length durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
-
-    /// Starts writing the range back without waiting (`sync_file_range` WRITE); a hint. Not for
-    /// bytes that a later [`File::sync_data`] is to vouch for: where ext4 finds no room for them
-    /// now, it tells only this call, and that sync succeeds (docs/adr/0007).
-    fn start_writeback(&self, at: u64, size_bytes: u64);
 
     /// The descriptor, for `sendfile`; `None` for a simulated file.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;

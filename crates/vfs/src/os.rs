@@ -1,4 +1,4 @@
-//! The real file system: one system call per operation, and the only unsafe code of the workspace.
+//! The real file system: one system call per operation.
 //!
 //! Guarantees: interrupted reads and writes are repeated, a sync never is; links are not followed
 //! to files; descriptors close on exec. Linux is the platform that is measured and tested; other
@@ -6,12 +6,16 @@
 
 use std::ffi::OsStr;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use clock::{Rng, SystemRng};
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -182,6 +186,35 @@ impl File for RealFile {
         Ok(None)
     }
 
+    /// Where the system or the file system does not know such a read, the pages that had to be
+    /// fetched are let go afterwards.
+    #[cfg(target_os = "linux")]
+    fn read_passing_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
+
+        // Since Linux 6.14; rustix has no name for it.
+        const DONTCACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
+        let read = retry_on_intr(|| {
+            let mut slices = [IoSliceMut::new(buf)];
+            preadv2(&self.descriptor, &mut slices, at, DONTCACHE)
+        });
+        match read {
+            Ok(count) => return Ok(count),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if let Some(count) = self.read_cached_at(buf, at)? {
+            return Ok(count);
+        }
+        let count = self.read_at(buf, at)?;
+        let length = u64::try_from(count).ok().and_then(NonZeroU64::new);
+        if length.is_some() {
+            // A hint: where it is refused the pages stay.
+            let _ = rustix::fs::fadvise(&self.descriptor, at, length, Advice::DontNeed);
+        }
+        Ok(count)
+    }
+
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
         Ok(retry_on_intr(|| {
             rustix::io::pwrite(&self.descriptor, bytes, at)
@@ -200,10 +233,6 @@ impl File for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         sync_data(self.descriptor.as_fd())
-    }
-
-    fn start_writeback(&self, at: u64, size_bytes: u64) {
-        start_writeback(self.descriptor.as_fd(), at, size_bytes);
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -283,30 +312,6 @@ fn sync_data(descriptor: BorrowedFd<'_>) -> io::Result<()> {
 fn sync_all(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::fs::fcntl_fullfsync(descriptor)?)
 }
-
-#[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "rustix has no sync_file_range")]
-fn start_writeback(descriptor: BorrowedFd<'_>, at: u64, size_bytes: u64) {
-    use std::os::fd::AsRawFd;
-
-    let (Ok(at), Ok(size_bytes)) = (i64::try_from(at), i64::try_from(size_bytes)) else {
-        return;
-    };
-    // SAFETY: the descriptor is open for as long as it is borrowed, and the call takes no pointer.
-    // WRITE only: a WAIT flag would consume the error that the next sync has to report. The result
-    // is dropped: see the trait on what this loses.
-    let _ = unsafe {
-        libc::sync_file_range(
-            descriptor.as_raw_fd(),
-            at,
-            size_bytes,
-            libc::SYNC_FILE_RANGE_WRITE,
-        )
-    };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_writeback(_descriptor: BorrowedFd<'_>, _at: u64, _size_bytes: u64) {}
 
 #[cfg(target_os = "linux")]
 fn open_file_system(path: &Path) -> io::Result<Arc<dyn FileSystem>> {

@@ -160,6 +160,15 @@ impl SimVfs {
         Ok(())
     }
 
+    /// The system writes a file back by itself, and fails: what is pending is lost, nobody is told
+    /// now, and every descriptor that is open learns it at its next sync, once.
+    pub fn lose_writeback(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.shared.look();
+        let node = state.disk.resolve(path)?;
+        state.lose_file(node);
+        Ok(())
+    }
+
     /// Plans an error.
     pub fn inject(&self, fault: Fault) {
         self.shared.look().machine.faults.add(fault);

@@ -310,6 +310,12 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
     )
     .null_until_set(),
     key(
+        "log.scrub.io.max.bytes.per.second",
+        long(0),
+        "4194304",
+        "How fast stored records are read at most to find damage; 0 turns it off.",
+    ),
+    key(
         "log.segment.bytes",
         int(1_048_576),
         "134217728",

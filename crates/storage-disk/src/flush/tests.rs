@@ -21,6 +21,7 @@ fn start(vfs: &SimVfs, durability: Durability) -> Disk {
         data_dir: PathBuf::from("/data"),
         durability,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 64,
     };
     let clock: Arc<dyn Clock> = Arc::new(SimClock::starting_at(0));

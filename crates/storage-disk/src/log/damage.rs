@@ -3,8 +3,10 @@
 //!
 //! The bytes were looked at before anything here is asked, so no list hides a good batch.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use records::Offset;
 use storage::{Isolation, ReadError};
@@ -19,7 +21,43 @@ use crate::quarantine::{Entry, List, Quarantine};
 use crate::recovery::Label;
 use crate::window::{Access, Fault};
 
+/// So long nobody looks at damaged bytes again: a reader that comes back costs nothing then.
+const JUDGED_FOR: Duration = Duration::from_secs(10);
+/// Offsets that are remembered as damaged.
+const JUDGED_MAX: usize = 1024;
+
+/// Offsets whose batches were found damaged lately. One is remembered by itself: how far damage goes
+/// is told differently from different places.
+#[derive(Debug, Default)]
+pub(super) struct Judged(BTreeMap<Offset, Judgement>);
+
+#[derive(Debug)]
+struct Judgement {
+    /// By the monotonic clock.
+    at: Duration,
+    /// How far the damage goes, and the base offset of its segment; `None`: not measured yet.
+    measured: Option<(Offset, Entry)>,
+}
+
 impl DiskLog {
+    /// Whether the batch that holds `from` was found damaged a moment ago.
+    pub(super) fn was_judged(&self, from: Offset) -> bool {
+        let now = self.context.clock.monotonic();
+        let judged = &self.state.lock().judged.0;
+        let fresh = |it: &Judgement| now.saturating_sub(it.at) < JUDGED_FOR;
+        judged.get(&from).is_some_and(fresh)
+    }
+
+    pub(super) fn note_judged(&self, from: Offset) {
+        let at = self.context.clock.monotonic();
+        let judged = &mut self.state.lock().judged.0;
+        if judged.len() >= JUDGED_MAX {
+            judged.clear();
+        }
+        let measured = None;
+        judged.insert(from, Judgement { at, measured });
+    }
+
     /// The records at `from` cannot be read. Where to go on, if that was accepted; else the error.
     pub(super) fn step_over(
         &self,
@@ -53,7 +91,11 @@ impl DiskLog {
     }
 
     /// The range that holds an offset which cannot be read, if it is known.
-    fn quarantined(&self, from: Offset, access: Access) -> Result<Option<(Offset, Entry)>, Fault> {
+    pub(super) fn quarantined(
+        &self,
+        from: Offset,
+        access: Access,
+    ) -> Result<Option<(Offset, Entry)>, Fault> {
         if let Some(known) = &self.state.lock().quarantine {
             return Ok(known.find(from));
         }
@@ -160,8 +202,32 @@ impl DiskLog {
         }
     }
 
-    /// How far the damage at `from` goes; `None` if it cannot be found again.
-    fn measure_damage(
+    /// How far the damage at `from` goes, and the base offset of its segment; `None` if it cannot be
+    /// found again. What was verified there before is not any more.
+    pub(super) fn measure_damage(
+        &self,
+        from: Offset,
+        isolation: Isolation,
+    ) -> Result<Option<(Offset, Entry)>, Fault> {
+        if let Some(judged) = self.state.lock().judged.0.get(&from)
+            && judged.measured.is_some()
+        {
+            return Ok(judged.measured);
+        }
+        let measured = self.look_at_damage(from, isolation)?;
+        let mut state = self.state.lock();
+        if let Some(judged) = state.judged.0.get_mut(&from) {
+            judged.measured = measured;
+        }
+        if let (Some((base, entry)), Some(loaded)) = (measured, &mut state.loaded)
+            && let Some(verified) = loaded.verified_mut(base)
+        {
+            verified.forget((entry.position, entry.end));
+        }
+        Ok(measured)
+    }
+
+    fn look_at_damage(
         &self,
         from: Offset,
         isolation: Isolation,

@@ -165,10 +165,8 @@ impl DiskLog {
         let Some(loaded) = &mut state.loaded else {
             return;
         };
-        if loaded.active.base == base {
-            loaded.active.verified.add(range);
-        } else if let Some(sealed) = loaded.sealed.iter_mut().find(|sealed| sealed.base == base) {
-            sealed.verified.add(range);
+        if let Some(verified) = loaded.verified_mut(base) {
+            verified.add(range);
         }
     }
 }

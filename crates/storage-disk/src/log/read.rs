@@ -48,13 +48,27 @@ pub(super) struct Plan {
     pub(super) is_final: bool,
 }
 
-/// What one attempt to read came to.
+/// What one attempt to find good batches came to.
 enum Tried {
-    Read(ReadSlice),
+    Found(Run),
+    /// Nothing to see, or not even the first batch fits the limit.
+    Nothing(Ends),
     /// Damage was repaired on the way, or the segment was sealed and its index let go.
     Again,
     /// The batch that says it holds the offset is not good.
     Damaged(String),
+}
+
+/// Batches that are what was written.
+pub(super) struct Run {
+    pub(super) plan: Plan,
+    pub(super) file: Arc<dyn File>,
+    pub(super) ends: Ends,
+    /// The first one.
+    pub(super) first: Found,
+    pub(super) end: Position,
+    /// The offset at `end`, if it is known.
+    pub(super) next: Option<Offset>,
 }
 
 impl DiskLog {
@@ -68,7 +82,9 @@ impl DiskLog {
     ) -> Result<ReadSlice, Fault> {
         let mut from = from;
         loop {
-            match self.read_at(from, limit, isolation, access) {
+            match self.find_run(from, limit, isolation, access) {
+                Ok(Ok(run)) => return self.slice(run, access),
+                Ok(Err(ends)) => return Ok(ReadSlice::empty(ends)),
                 Err(Fault::Read(error @ ReadError::Corrupt(_))) => {
                     let next = self.step_over(from, isolation, (access, error))?;
                     assert!(
@@ -77,22 +93,42 @@ impl DiskLog {
                     );
                     from = next;
                 }
-                read => return read,
+                Err(fault) => return Err(fault),
             }
         }
     }
 
-    fn read_at(
+    /// The good batches from the one that holds `from` on, as many as fit the limit; the ends of
+    /// the log if there are none to see.
+    pub(super) fn find_run(
         &self,
         from: Offset,
         limit: ReadLimit,
         isolation: Isolation,
         access: Access,
-    ) -> Result<ReadSlice, Fault> {
+    ) -> Result<Result<Run, Ends>, Fault> {
+        if self.was_judged(from) {
+            return Err(self.corrupt(from, "they were found damaged a moment ago"));
+        }
+        let found = self.look_for_run(from, limit, isolation, access);
+        if let Err(Fault::Read(ReadError::Corrupt(_))) = &found {
+            self.note_judged(from);
+        }
+        found
+    }
+
+    fn look_for_run(
+        &self,
+        from: Offset,
+        limit: ReadLimit,
+        isolation: Isolation,
+        access: Access,
+    ) -> Result<Result<Run, Ends>, Fault> {
         let mut care = Care::Headers;
         for _ in 0..MENDS_MAX {
-            match self.try_read((from, care), limit, isolation, access)? {
-                Tried::Read(slice) => return Ok(slice),
+            match self.try_run((from, care), limit, isolation, access)? {
+                Tried::Found(run) => return Ok(Ok(run)),
+                Tried::Nothing(ends) => return Ok(Err(ends)),
                 Tried::Again => {}
                 Tried::Damaged(reason) if care == Care::Bodies => {
                     return Err(self.corrupt(from, &reason));
@@ -103,7 +139,7 @@ impl DiskLog {
         Err(self.corrupt(from, "there is damage as often as it is repaired"))
     }
 
-    fn try_read(
+    fn try_run(
         &self,
         (from, care): (Offset, Care),
         limit: ReadLimit,
@@ -111,9 +147,12 @@ impl DiskLog {
         access: Access,
     ) -> Result<Tried, Fault> {
         let (plan, ends) = self.plan(from, isolation, access)?;
-        let Some(plan) = plan else {
-            return Ok(Tried::Read(ReadSlice::empty(ends)));
+        let Some(mut plan) = plan else {
+            return Ok(Tried::Nothing(ends));
         };
+        if access == Access::Passing {
+            plan.verified = Verified::default();
+        }
         let file = self.plan_file(&plan, access)?;
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let mut index = self.lookup(&plan, &*file, access)?;
@@ -132,30 +171,50 @@ impl DiskLog {
             "the batch found holds offset {from}"
         );
         let Some((end, next)) = reader.end_of_range(&index, &first, limit)? else {
-            return Ok(Tried::Read(ReadSlice::empty(ends)));
+            return Ok(Tried::Nothing(ends));
         };
         let good_end = match self.prove(&reader, &plan, &index, (&first, end))? {
             Proven::UpTo(good_end) => good_end,
             Proven::Again => return Ok(Tried::Again),
             Proven::Damaged(reason) => return Ok(Tried::Damaged(reason)),
         };
-        let chunk = self.chunk(&reader, &plan, &file, (first.position, good_end))?;
         let next = if good_end == plan.limit {
             Some(plan.limit_offset)
         } else {
-            next
+            next.filter(|_| good_end == end)
         };
-        if let (Some(offset), true) = (next, good_end == end) {
+        Ok(Tried::Found(Run {
+            plan,
+            file,
+            ends,
+            first,
+            end: good_end,
+            next,
+        }))
+    }
+
+    fn slice(&self, run: Run, access: Access) -> Result<ReadSlice, Fault> {
+        let Run {
+            plan,
+            file,
+            ends,
+            first,
+            end,
+            next,
+        } = run;
+        let reader = self.reader(&*file, access, (plan.base, plan.limit));
+        let chunk = self.chunk(&reader, &plan, &file, (first.position, end))?;
+        if let Some(offset) = next {
             self.remember(Mark {
                 offset,
                 base: plan.base,
                 position: end,
             });
         }
-        Ok(Tried::Read(ReadSlice {
+        Ok(ReadSlice {
             chunks: vec![chunk],
             ends,
-        }))
+        })
     }
 
     /// Which segment to read, as the log knows it now. `None`: there is nothing to see yet.

@@ -6,9 +6,10 @@ use records::Offset;
 use storage::{LeaderEpochs, ProducerTable, StorageFailure};
 use vfs::File;
 
+use super::damage::Judged;
 use crate::position::Position;
 use crate::quarantine::Quarantine;
-use crate::segment::{ActiveSegment, SealedSegment};
+use crate::segment::{ActiveSegment, SealedSegment, Verified};
 use crate::segment_index::SegmentIndex;
 
 /// How many readers that follow the log find their place without the index.
@@ -54,6 +55,7 @@ pub(super) struct State {
     pub(super) durable: Mark,
     /// What cannot be read; `None` until somebody looked.
     pub(super) quarantine: Option<Quarantine>,
+    pub(super) judged: Judged,
     pub(super) loaded: Option<Box<Loaded>>,
 }
 
@@ -154,6 +156,7 @@ impl State {
             visible: end,
             durable: end,
             quarantine: None,
+            judged: Judged::default(),
             loaded: None,
         }
     }
@@ -185,6 +188,15 @@ impl State {
 }
 
 impl Loaded {
+    /// What is verified of the segment at `base`.
+    pub(super) fn verified_mut(&mut self, base: Offset) -> Option<&mut Verified> {
+        if self.active.base == base {
+            return Some(&mut self.active.verified);
+        }
+        let sealed = self.sealed.iter_mut().find(|sealed| sealed.base == base);
+        sealed.map(|sealed| &mut sealed.verified)
+    }
+
     /// Puts the file among those to be synced.
     pub(super) fn mark_dirty(&mut self, base: Offset, file: &Arc<dyn File>) {
         let known = |(_, held): &(Offset, Arc<dyn File>)| Arc::ptr_eq(held, file);

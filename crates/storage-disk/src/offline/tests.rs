@@ -20,6 +20,7 @@ fn data_directory() -> SimVfs {
         data_dir: "/data".into(),
         durability: Durability::Fsync,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 8,
     };
     let clock = Arc::new(SimClock::starting_at(1_700_000_000_000));

@@ -14,6 +14,7 @@ fn options(data_dir: PathBuf, durability: Durability) -> DiskOptions {
         data_dir,
         durability,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 64,
     }
 }

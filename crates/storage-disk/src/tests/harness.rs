@@ -44,6 +44,7 @@ pub(super) fn options(durability: Durability) -> DiskOptions {
         data_dir,
         durability,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 8,
     }
 }

@@ -271,7 +271,6 @@ fn file_ranges_are_read_whole() {
         fn sync_data(&self) -> std::io::Result<()> {
             Ok(())
         }
-        fn start_writeback(&self, _at: u64, _size_bytes: u64) {}
         fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
             None
         }

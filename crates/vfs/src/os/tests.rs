@@ -143,8 +143,6 @@ fn a_descriptor_is_handed_out_for_the_same_file() {
     let seen = rustix::fs::fstat(file.descriptor().expect("a real file has one")).expect("fstat");
     let expected = std::fs::metadata(&path).expect("metadata");
     assert_eq!((seen.st_dev, seen.st_ino), (expected.dev(), expected.ino()));
-    file.start_writeback(0, 4096);
-    file.start_writeback(u64::MAX, u64::MAX);
 }
 
 #[cfg(target_os = "linux")]
@@ -165,4 +163,46 @@ fn fresh_bytes_are_read_from_memory() {
         file.read_cached_at(&mut buf, 10),
         Ok(Some(0) | None)
     ));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_passing_read_leaves_memory_as_it_was() {
+    use rustix::fs::{Advice, fadvise};
+
+    const BYTES: usize = 256 * 1024;
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let file = RealVfs::new()
+        .open(&home.path().join("file"), OpenMode::CreateNew)
+        .expect("a new file");
+    let bytes: Vec<u8> = (0..BYTES)
+        .map(|at| u8::try_from(at % 251).expect("small"))
+        .collect();
+    write_all_at(&*file, &bytes, 0).expect("a write");
+    file.sync_data().expect("a sync");
+    let mut buf = vec![0; BYTES];
+    assert_eq!(
+        file.read_passing_at(&mut buf, 0).expect("a read"),
+        BYTES,
+        "what is in memory"
+    );
+    assert!(buf == bytes);
+    assert_eq!(
+        file.read_passing_at(&mut buf, BYTES as u64)
+            .expect("the end"),
+        0
+    );
+    let descriptor = file.descriptor().expect("a real file has one");
+    fadvise(descriptor, 0, None, Advice::DontNeed).expect("a hint");
+    // Asked of one page only, because the question has it read. A file system in memory has it.
+    let page = &mut [0; 4096];
+    let last = (BYTES - page.len()) as u64;
+    if file.read_cached_at(page, last).expect("no error").is_none() {
+        let half = &mut buf[..BYTES / 2];
+        half.fill(0);
+        assert_eq!(file.read_passing_at(half, 0).expect("a read"), BYTES / 2);
+        assert!(*half == bytes[..BYTES / 2]);
+        let cached = file.read_cached_at(page, 8192).expect("no error");
+        assert_eq!(cached, None, "what was read in passing is not kept");
+    }
 }

@@ -31,9 +31,6 @@ pub enum Operation {
     SetSize,
     /// `File::sync_data`. The bytes that were to become durable never will.
     SyncData,
-    /// `File::start_writeback`: tells nobody now; every descriptor that is open learns it at its
-    /// next sync, once.
-    Writeback,
     /// `FileSystem::sync`. Nothing that is pending anywhere becomes durable.
     SyncFileSystem,
 }

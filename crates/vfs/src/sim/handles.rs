@@ -167,20 +167,6 @@ impl File for SimFile {
         )
     }
 
-    fn start_writeback(&self, at: u64, size_bytes: u64) {
-        // Whatever the result: a hint reports nothing.
-        let _ = self.shared.call(
-            self.call(Operation::Writeback),
-            |line| note(line, format_args!(" at {at} len {size_bytes}")),
-            |passed| {
-                if passed.planned_error().is_err() {
-                    passed.state.lose_file(self.node);
-                }
-                Ok(())
-            },
-        );
-    }
-
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -228,11 +228,11 @@ impl Shared {
     }
 }
 
-/// A failed sync loses what it should have written; a failed write-back tells nobody.
+/// A failed sync loses what it should have written.
 fn fails_by_itself(operation: Operation) -> bool {
     matches!(
         operation,
-        Operation::SyncData | Operation::SyncDir | Operation::SyncFileSystem | Operation::Writeback
+        Operation::SyncData | Operation::SyncDir | Operation::SyncFileSystem
     )
 }
 

@@ -94,7 +94,9 @@ pub(crate) fn read_and_write(place: &Place<'_>) {
         file.read_cached_at(&mut buf, 10_005).expect("the end"),
         None | Some(0)
     ));
-    file.start_writeback(0, 10_005);
+    assert_eq!(file.read_passing_at(&mut buf, 10_005).expect("the end"), 0);
+    assert_eq!(file.read_passing_at(&mut buf[..5], 0).expect("a read"), 5);
+    assert_eq!(&buf[..5], b"hello");
 }
 
 pub(crate) fn read_only(place: &Place<'_>) {

@@ -39,6 +39,7 @@ fn start(vfs: &SimVfs) -> Disk {
         data_dir: "/data".into(),
         durability: Durability::Fsync,
         min_free_bytes: 0,
+        scrub_bytes_per_second: 0,
         open_files_max: 8,
     };
     let (vfs, clock) = (Arc::new(vfs.clone()), Arc::new(SimClock::starting_at(0)));

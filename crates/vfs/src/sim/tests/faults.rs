@@ -227,8 +227,7 @@ fn a_lost_writeback_is_told_once_to_each_descriptor_that_was_open() {
     let file_system = vfs.open_file_system(Path::new("/")).expect("open");
     let other = plant(&vfs, "/other", b"");
     write(&writer, b"new", 3);
-    vfs.inject(Fault::fail(Operation::Writeback, DiskError::Io).nth(1));
-    writer.start_writeback(0, 6);
+    vfs.lose_writeback(Path::new("/log")).expect("it is there");
     assert_eq!(vfs.pending_items(), 0, "lost");
 
     let late = vfs
