@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use server::{Advertise, Durability};
 
+use crate::bench_arguments::{BENCH_EXAMPLES, BenchVerb};
 use crate::client_arguments::{
     CONSUME_EXAMPLES, ConfigVerb, ConsumeArguments, LogVerb, PRODUCE_EXAMPLES, ProduceArguments,
     TopicVerb,
@@ -50,6 +51,9 @@ pub(crate) enum Verb {
     /// Look at the files of a data directory, without a broker
     #[command(subcommand)]
     Log(LogVerb),
+    /// Put a load on a broker and measure it; any broker that speaks the Kafka protocol
+    #[command(subcommand, after_help = BENCH_EXAMPLES)]
+    Bench(BenchVerb),
 }
 
 /// Flags of the broker.

@@ -396,7 +396,7 @@ fn parse_header(text: &str) -> Result<Header, String> {
     Ok(Header::new(key.to_owned(), value.to_owned()))
 }
 
-fn parse_acks(text: &str) -> Result<Acks, String> {
+pub(crate) fn parse_acks(text: &str) -> Result<Acks, String> {
     match text {
         "all" | "-1" => Ok(Acks::All),
         "1" => Ok(Acks::Leader),

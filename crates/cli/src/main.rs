@@ -5,6 +5,8 @@
 #![expect(clippy::print_stderr, reason = "a command line prints")]
 
 mod arguments;
+mod bench;
+mod bench_arguments;
 mod client_arguments;
 mod config;
 mod connect;
@@ -59,5 +61,6 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Verb::Produce(arguments)) => produce::run(arguments),
         Some(Verb::Consume(arguments)) => consume::run(arguments),
         Some(Verb::Log(verb)) => log::run(verb),
+        Some(Verb::Bench(verb)) => bench::run(verb),
     }
 }

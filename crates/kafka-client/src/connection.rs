@@ -126,6 +126,16 @@ impl Connection {
         &self.address
     }
 
+    /// Gives the socket away, to a caller that makes and reads frames of its own. Nothing may be in
+    /// flight.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(
+            self.incoming.is_empty(),
+            "an answer that nobody waited for is lost"
+        );
+        self.stream
+    }
+
     /// The newest version of a request that both ends know.
     pub fn version_of<R: Request>(&self) -> Result<i16, ClientError> {
         let unsupported = || ClientError::Unsupported {

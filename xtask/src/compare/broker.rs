@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Plan;
-use super::load;
+use crate::wire::{Wire, produce};
+use records::{BatchBuilder, Codec};
 
 /// The release that is compared with.
 pub(super) const KAFKA_VERSION: &str = "4.4.0";
@@ -24,15 +25,15 @@ pub(super) enum Kind {
 /// A running broker on a fresh data directory.
 #[derive(Debug)]
 pub(super) struct Broker {
+    kind: Kind,
     pub(super) address: String,
     pub(super) first_ack_ms: f64,
     child: Child,
     directory: PathBuf,
 }
 
-/// Builds ottla and fetches Kafka's jars.
-pub(super) fn prepare(plan: &Plan) -> Result<(), String> {
-    prepare_ottla(plan)?;
+/// Fetches Kafka's jars.
+pub(super) fn prepare_kafka() -> Result<(), String> {
     if !jars().exists() {
         let fetch = "dependency:copy-dependencies";
         let to = format!("-DoutputDirectory={}", jars().display());
@@ -44,17 +45,11 @@ pub(super) fn prepare(plan: &Plan) -> Result<(), String> {
 }
 
 /// Builds ottla.
-pub(super) fn prepare_ottla(plan: &Plan) -> Result<(), String> {
+pub(super) fn prepare_ottla() -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    succeed(
-        Command::new(cargo)
-            .args(["build", "--release", "--locked", "--package", "ottla"])
-            .current_dir(crate::root()),
-    )?;
-    if !plan.ottla.exists() {
-        return Err(format!("{} was not built", plan.ottla.display()));
-    }
-    Ok(())
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--locked", "--package", "ottla"]);
+    succeed(build.current_dir(crate::root()))
 }
 
 fn jars() -> PathBuf {
@@ -72,26 +67,32 @@ fn succeed(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Starts a broker and waits for its first acknowledged record; the clock runs from before exec.
+/// Starts a broker on a fresh directory and waits for its first acknowledged record; the clock runs
+/// from before exec, and over the formatting that Kafka needs.
 pub(super) fn start(kind: Kind, plan: &Plan) -> Result<Broker, String> {
     let directory = std::env::temp_dir().join(format!("ottla-compare-{}", std::process::id()));
     if directory.exists() {
         std::fs::remove_dir_all(&directory).map_err(|error| error.to_string())?;
     }
     std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+    launch(kind, plan, directory)
+}
+
+fn launch(kind: Kind, plan: &Plan, directory: PathBuf) -> Result<Broker, String> {
     let began = Instant::now();
     let (child, address) = match kind {
         Kind::Ottla => start_ottla(plan, &directory)?,
         Kind::Kafka => start_kafka(&directory)?,
     };
     let mut broker = Broker {
+        kind,
         address,
         first_ack_ms: 0.0,
         child,
         directory,
     };
-    let patience = Duration::from_mins(1);
-    while load::produce(&broker.address, "first", 1, 1).is_err() {
+    let patience = Duration::from_mins(2);
+    while broker.acknowledges("first").is_err() {
         if began.elapsed() > patience {
             broker.stop();
             return Err(format!("{kind:?} acknowledged nothing within {patience:?}"));
@@ -164,29 +165,49 @@ fn start_kafka(directory: &Path) -> Result<(Child, String), String> {
         ]);
         java
     };
+    if logs.exists() {
+        return run_kafka(&mut java("kafka.Kafka"), &file, port);
+    }
     let mut format = java("kafka.tools.StorageTool");
     format
         .args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"])
         .arg(&file)
         .stdout(Stdio::null());
     succeed(&mut format)?;
-    let child = java("kafka.Kafka")
-        .arg(&file)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("java: {error}"))?;
+    run_kafka(&mut java("kafka.Kafka"), &file, port)
+}
+
+fn run_kafka(java: &mut Command, file: &Path, port: u16) -> Result<(Child, String), String> {
+    let java = java.arg(file).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = java.spawn().map_err(|error| format!("java: {error}"))?;
     Ok((child, format!("127.0.0.1:{port}")))
 }
 
 impl Broker {
-    /// CPU seconds of the process while `work` runs, per GiB of what it says it moved.
-    pub(super) fn cpu_per_gib(
+    /// Whether a record of a topic is taken; the topic is made if it is not there.
+    pub(super) fn acknowledges(&self, topic: &str) -> Result<(), String> {
+        let mut wire = Wire::connect(&self.address)?;
+        wire.create_topic(topic, 1)?;
+        let mut batch = BatchBuilder::new(Codec::None);
+        let built = batch
+            .append(1, None, Some(b"first"), &[])
+            .and_then(|()| batch.build());
+        let batch = built.map_err(|error| error.to_string())?.into_bytes();
+        wire.produced(&produce(topic, 0, batch)).map(drop)
+    }
+
+    /// Makes a topic. What it costs is over when this returns, or nearly.
+    pub(super) fn topic(
         &self,
-        work: impl FnOnce() -> Result<u64, String>,
-    ) -> Result<f64, String> {
-        let (bytes, seconds) = self.cpu_seconds(work)?;
-        Ok(seconds / (bytes as f64 / f64::from(1_u32 << 30)))
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Result<(), String> {
+        Wire::connect(&self.address)?.create_topic_with(name, partitions, configs)
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// CPU seconds of the process while `work` runs.

@@ -8,10 +8,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::broker::{self, Kind};
-use super::closed::{self, Load};
+use super::Plan;
+use super::bench::bench;
+use super::broker::{self, Broker, Kind};
 use super::figures::{self, median, sorted};
-use super::{Plan, load};
 
 pub(super) const USAGE: &str =
     "usage: cargo xtask compare durability [--pairs N] [--ms N] [--only TEXT] [VARIANT ...]
@@ -41,7 +41,19 @@ struct Figures {
 /// Records a second of the load that has a fixed rate.
 const RATE: u32 = 10_000;
 
+const PARTITIONS: i32 = 6;
 const IN_FLIGHT: [usize; 4] = [1, 8, 64, 256];
+
+/// What a load in closed loop is.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    /// `None`: one record of 1 KiB a request.
+    batch_bytes: Option<usize>,
+    in_flight: usize,
+    /// Where segments end; `None`: the broker's default.
+    segment_bytes: Option<u32>,
+    duration: Duration,
+}
 
 /// `None`: open loop, single records at [`RATE`].
 type Row = (String, Option<Load>);
@@ -101,12 +113,8 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     if variants.is_empty() {
         variants.extend(["fsync", "os"].map(|name| variant(name, &base)));
     }
-    if variants
-        .iter()
-        .any(|variant| variant.plan.ottla == base.ottla)
-    {
-        broker::prepare_ottla(&base)?;
-    }
+    // It makes the load too, whatever the variants are.
+    broker::prepare_ottla()?;
     println!("{}", figures::heading(&variants[0].plan.ottla, None)?);
     println!("pairs {pairs} · {} ms a load\n", duration.as_millis());
     println!("{}", heading(&variants));
@@ -150,33 +158,37 @@ fn variant(name: &str, base: &Plan) -> Variant {
 
 fn measure(plan: &Plan, load: Option<Load>) -> Result<Figures, String> {
     let broker = broker::start(Kind::Ottla, plan)?;
-    let figures = if let Some(load) = load {
-        let prepared = closed::prepare(&broker.address, load)?;
-        let (outcome, cpu_s) = broker.cpu_seconds(|| prepared.run())?;
-        let ms = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1000.0;
-        Figures {
-            requests_s: outcome.requests as f64 / outcome.seconds,
-            p50_ms: ms(0.5),
-            p99_ms: ms(0.99),
-            cpu_us_request: cpu_s * 1e6 / outcome.requests as f64,
-            cpu_s_gib: cpu_s / (outcome.bytes as f64 / f64::from(1_u32 << 30)),
-        }
-    } else {
-        let seconds = 3;
-        let address = &broker.address;
-        let (latency, cpu_s) =
-            broker.cpu_seconds(|| load::single(address, "single", RATE, seconds))?;
-        let requests = f64::from(RATE) * f64::from(seconds);
-        Figures {
-            requests_s: f64::from(RATE),
-            p50_ms: latency.ack.0,
-            p99_ms: latency.ack.1,
-            cpu_us_request: cpu_s * 1e6 / requests,
-            cpu_s_gib: cpu_s / (requests / f64::from(1 << 20)),
-        }
-    };
+    let figures = measure_on(&broker, plan, load);
     broker.stop();
-    Ok(figures)
+    figures
+}
+
+fn measure_on(broker: &Broker, plan: &Plan, load: Option<Load>) -> Result<Figures, String> {
+    let words = if let Some(load) = load {
+        let segment_bytes = load.segment_bytes.map(|bytes| bytes.to_string());
+        let configs = segment_bytes
+            .as_deref()
+            .map(|value| ("segment.bytes", value));
+        broker.topic("load", PARTITIONS, configs.as_slice())?;
+        let batch = load.batch_bytes;
+        format!(
+            "produce --topic load --in-flight {} --clients {} --duration {}ms{}",
+            load.in_flight,
+            load.in_flight.min(6),
+            load.duration.as_millis(),
+            batch.map_or_else(String::new, |bytes| format!(" --batch-size {bytes}")),
+        )
+    } else {
+        format!("e2e --rate {RATE} --duration 3s")
+    };
+    let (told, cpu_s) = broker.cpu_seconds(|| bench(plan, broker, &words))?;
+    Ok(Figures {
+        requests_s: told.requests() / told.seconds(),
+        p50_ms: told.ms("acknowledged", "p50"),
+        p99_ms: told.ms("acknowledged", "p99"),
+        cpu_us_request: cpu_s * 1e6 / told.requests(),
+        cpu_s_gib: cpu_s / told.gib(),
+    })
 }
 
 type Column = (&'static str, fn(&Figures) -> f64);

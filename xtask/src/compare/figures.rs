@@ -1,46 +1,38 @@
-//! The figures of one broker in one run, and the table of all pairs.
+//! Figures of one broker in one run, and the tables over all pairs.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-/// What was measured of one broker; a lower figure is better in every row.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Figures {
-    pub(super) start_ms: f64,
-    pub(super) memory_start_mib: f64,
-    pub(super) produce_1m: f64,
-    pub(super) produce_16k: f64,
-    pub(super) fetch: f64,
-    pub(super) ack_p50_ms: f64,
-    pub(super) ack_p99_ms: f64,
-    pub(super) end_to_end_p50_ms: f64,
-    pub(super) end_to_end_p99_ms: f64,
-    pub(super) cpu_us_record: f64,
-    pub(super) memory_load_mib: f64,
+use super::Pair;
+
+/// One number. A lower one is better, unless its name says what is better.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Figure {
+    /// What it is, with its unit.
+    pub(super) name: String,
+    /// In a curve: where on the axis.
+    pub(super) at: Option<u32>,
+    pub(super) value: f64,
 }
 
-type Row = (&'static str, fn(&Figures) -> f64);
+/// A figure that is no point of a curve.
+pub(super) fn figure(name: impl Into<String>, value: f64) -> Figure {
+    Figure {
+        name: name.into(),
+        at: None,
+        value,
+    }
+}
 
-const ROWS: [Row; 11] = [
-    ("exec to first acknowledged record, ms", |f| f.start_ms),
-    ("memory at start, MiB", |f| f.memory_start_mib),
-    ("produce, 1 MiB batches, CPU-s/GiB", |f| f.produce_1m),
-    ("produce, 16 KiB batches, CPU-s/GiB", |f| f.produce_16k),
-    ("fetch from cache, CPU-s/GiB", |f| f.fetch),
-    ("single records, ack p50, ms", |f| f.ack_p50_ms),
-    ("single records, ack p99, ms", |f| f.ack_p99_ms),
-    ("single records, end to end p50, ms", |f| {
-        f.end_to_end_p50_ms
-    }),
-    ("single records, end to end p99, ms", |f| {
-        f.end_to_end_p99_ms
-    }),
-    ("single records, CPU µs a record (in and out)", |f| {
-        f.cpu_us_record
-    }),
-    ("peak memory after all loads, MiB", |f| f.memory_load_mib),
-];
+/// All figures of a run on one line.
+pub(super) fn raw(figures: &[Figure]) -> String {
+    let words = figures.iter().map(|figure| {
+        let at = figure.at.map_or_else(String::new, |at| format!(" at {at}"));
+        format!("{}{at} = {}", figure.name, figure.value)
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
 
 /// Machine, kernel, versions and commit: what a figure must carry.
 pub(super) fn heading(ottla: &Path, kafka: Option<&str>) -> Result<String, String> {
@@ -58,42 +50,80 @@ pub(super) fn heading(ottla: &Path, kafka: Option<&str>) -> Result<String, Strin
         .find_map(|line| line.strip_prefix("model name\t: "));
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     Ok(format!(
-        "{} · commit {}{} · {} × {cores} · Linux {}",
+        "{} · commit {}{}{} · {} × {cores} · Linux {} · {}",
         says(ottla, &["--version"])?,
         says(Path::new("git"), &["rev-parse", "--short", "HEAD"])?,
+        if says(Path::new("git"), &["status", "--porcelain"])?.is_empty() {
+            ""
+        } else {
+            " with changes"
+        },
         kafka.map_or_else(String::new, |version| format!(" · Kafka {version}")),
         processor.unwrap_or("unknown processor"),
         says(Path::new("uname"), &["-r"])?,
+        file_system(),
     ))
 }
 
-/// Median of each figure and of the ratios, with the smallest and the largest ratio.
-pub(super) fn table(pairs: &[(Figures, Figures)]) -> String {
-    let mut text = String::from(
-        "| Figure | ottla | Kafka | Kafka/ottla, median | min–max |\n|---|---|---|---|---|\n",
-    );
-    for (name, figure) in ROWS {
-        let ottla = sorted(pairs.iter().map(|(ottla, _)| figure(ottla)));
-        let kafka = sorted(pairs.iter().map(|(_, kafka)| figure(kafka)));
-        let ratios = sorted(
-            pairs
-                .iter()
-                .map(|(ottla, kafka)| figure(kafka) / figure(ottla)),
-        );
-        let (least, most) = (ratios.first().copied(), ratios.last().copied());
-        let row = writeln!(
-            text,
-            "| {name} | {:.2} | {:.2} | {:.2} | {:.2}–{:.2} |",
-            median(&ottla),
-            median(&kafka),
-            median(&ratios),
-            least.unwrap_or_default(),
-            most.unwrap_or_default()
-        );
-        row.expect("a String takes every write");
+/// The file system of the directory that brokers write to, as mount(8) names it.
+fn file_system() -> String {
+    let directory = std::env::temp_dir();
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let holding = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (at, kind) = (words.next()?, words.next()?);
+        directory.starts_with(at).then_some((at.len(), kind))
+    });
+    // The longest mount point is the one that counts.
+    let nearest = holding.max_by_key(|(length, _)| *length);
+    nearest
+        .map_or("unknown file system", |(_, kind)| kind)
+        .to_owned()
+}
+
+/// The values of a figure in all runs of one broker, sorted.
+fn values<'a>(runs: impl Iterator<Item = &'a Vec<Figure>>, of: &Figure) -> Vec<f64> {
+    let found = runs.filter_map(|run| run.iter().find(|it| it.name == of.name && it.at == of.at));
+    sorted(found.map(|figure| figure.value))
+}
+
+/// Median of each figure and of the ratios, with the smallest and the largest ratio; of ottla alone,
+/// with the smallest and the largest value.
+pub(super) fn table(pairs: &[Pair]) -> String {
+    let with_kafka = pairs.iter().any(|(_, kafka)| kafka.is_some());
+    let mut text = String::from(if with_kafka {
+        "| Figure | ottla | Kafka | Kafka/ottla, median | min–max |\n|---|--:|--:|--:|---|\n"
+    } else {
+        "| Figure | ottla, median | min–max |\n|---|--:|---|\n"
+    });
+    let Some((first, _)) = pairs.first() else {
+        return text;
+    };
+    for figure in first {
+        let at = figure
+            .at
+            .map_or_else(String::new, |at| format!(", at {at}"));
+        let ottla = values(pairs.iter().map(|(ottla, _)| ottla), figure);
+        write!(text, "| {}{at} | {:.2} |", figure.name, median(&ottla)).expect(WRITES);
+        let mut spread = ottla;
+        if with_kafka {
+            let kafka = values(pairs.iter().filter_map(|(_, kafka)| kafka.as_ref()), figure);
+            spread = sorted(pairs.iter().filter_map(|(ottla, kafka)| {
+                let ottla = values(std::iter::once(ottla), figure);
+                let kafka = values(kafka.iter(), figure);
+                Some(kafka.first()? / ottla.first()?)
+            }));
+            write!(text, " {:.2} | {:.2} |", median(&kafka), median(&spread)).expect(WRITES);
+        }
+        let (least, most) = (spread.first(), spread.last());
+        let (least, most) = least.zip(most).unwrap_or((&0.0, &0.0));
+        writeln!(text, " {least:.2}–{most:.2} |").expect(WRITES);
     }
     text
 }
+
+/// Why writing to a `String` cannot fail.
+pub(super) const WRITES: &str = "a String takes every write";
 
 pub(super) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
@@ -114,7 +144,7 @@ pub(super) fn median(sorted: &[f64]) -> f64 {
 mod tests {
     //! Medians and ratios.
 
-    use super::{Figures, median, table};
+    use super::{Pair, figure, median, table};
 
     #[test]
     fn medians() {
@@ -124,19 +154,15 @@ mod tests {
 
     #[test]
     fn a_ratio_is_taken_pair_by_pair() {
-        let figures = |start_ms| Figures {
-            start_ms,
-            ..Figures::default()
-        };
-        let pairs = [
-            (figures(1.0), figures(10.0)),
-            (figures(2.0), figures(10.0)),
-            (figures(4.0), figures(10.0)),
-        ];
+        let run = |value| vec![figure("start, ms", value)];
+        let pairs: Vec<Pair> = [(1.0, 10.0), (2.0, 10.0), (4.0, 10.0)]
+            .map(|(ottla, kafka)| (run(ottla), Some(run(kafka))))
+            .to_vec();
         let text = table(&pairs);
-        assert!(
-            text.contains("| 2.00 | 10.00 | 5.00 | 2.50–10.00 |"),
-            "{text}"
-        );
+        let row = "| start, ms | 2.00 | 10.00 | 5.00 | 2.50–10.00 |";
+        assert!(text.contains(row), "{text}");
+        let alone: Vec<Pair> = pairs.into_iter().map(|(ottla, _)| (ottla, None)).collect();
+        let text = table(&alone);
+        assert!(text.contains("| start, ms | 2.00 | 1.00–4.00 |"), "{text}");
     }
 }
