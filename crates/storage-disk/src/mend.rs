@@ -80,6 +80,18 @@ impl Mender<'_> {
         Ok(Verdict::Mend(mend.collect()))
     }
 
+    /// The offsets that the heads of a span say, from the first to behind the last.
+    pub(crate) fn offsets(&self, stretch: Stretch) -> Result<Option<(Offset, Offset)>, Fault> {
+        let range = (stretch.start, stretch.end);
+        let mut walk = Walk::headers(self.file, Access::Blocking, range, None);
+        let mut offsets = None;
+        while let Step::Batch(found) = walk.step()? {
+            let first = offsets.map_or(found.header.base_offset, |(first, _)| first);
+            offsets = Some((first, found.header.next_offset()));
+        }
+        Ok(offsets)
+    }
+
     /// The CRC of all heads of a range; `None` if it does not end with a batch. What the bodies say
     /// does not matter.
     fn crc_of_heads(&self, (start, end): (Position, Position)) -> Result<Option<u32>, Fault> {

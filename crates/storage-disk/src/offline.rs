@@ -12,16 +12,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use records::{BatchHeader, Offset};
+use storage::PartitionId;
 use vfs::{EntryKind, File, OpenMode, Vfs};
 
+use crate::directory::partition_of;
 use crate::listing;
+use crate::mend::{Head, Mender, Verdict};
 use crate::paths::SegmentFile;
 use crate::position::Position;
+use crate::spans::{Stored, Stretch, owner_of};
+use crate::topic_meta::StoredTopic;
 use crate::walk::{EpochRange, Step, Walk, behind};
 use crate::window::{Access, Fault, fill};
 
 pub use repair::{Loss, RepairPlan, data_dir_above, plan_repair};
 pub use verify::{Problem, VerifyReport, verify};
+
+/// No file beside a log is larger.
+pub(super) const SMALL_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// Why nothing could be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +156,74 @@ pub(super) fn segments_of(vfs: &dyn Vfs, path: &Path) -> Result<Vec<Segment>, Of
     }
 }
 
+/// What the spans of a segment say against its frames.
+#[derive(Debug, Default)]
+pub(super) struct AgainstSpans {
+    /// Frames whose heads are damaged, and what was written is proven.
+    pub(super) mended: Vec<(Stretch, Vec<Head>)>,
+    /// Frames that may be good by themselves and are not those that were written.
+    pub(super) lost: Vec<Stretch>,
+}
+
+impl AgainstSpans {
+    /// Whether a broker puts right all of it.
+    pub(super) fn mends(&self, damage: &Damage) -> bool {
+        let holds = |(span, _): &(Stretch, _)| {
+            span.start.bytes() <= damage.position && damage.end <= span.end.bytes()
+        };
+        self.mended.iter().any(holds)
+    }
+
+    /// What is lost, but for spans with a damaged range inside: there the neighbours speak for the
+    /// rest.
+    pub(super) fn lost_beside<'a>(
+        &'a self,
+        damaged: &'a [Damage],
+    ) -> impl Iterator<Item = &'a Stretch> {
+        self.lost.iter().filter(move |span| {
+            let (start, end) = (span.start.bytes(), span.end.bytes());
+            let is_inside = |it: &Damage| it.position < end && start < it.end;
+            !damaged.iter().any(is_inside)
+        })
+    }
+}
+
 impl Segment {
+    /// Holds the heads of the frames against the good pages of spans.
+    pub(super) fn against_spans(&self, stored: &Stored) -> Result<AgainstSpans, OfflineError> {
+        let mender = self.mender();
+        let mut against = AgainstSpans::default();
+        let inside = stored.stretches.iter().filter(|it| it.end <= self.size);
+        for span in inside.filter(|span| span.is_known()) {
+            match mender.judge(*span).map_err(|fault| self.failed(fault))? {
+                Verdict::Good => {}
+                Verdict::Mend(heads) => against.mended.push((*span, heads)),
+                Verdict::Lost => against.lost.push(*span),
+            }
+        }
+        Ok(against)
+    }
+
+    pub(super) fn mender(&self) -> Mender<'_> {
+        Mender {
+            file: &*self.file,
+            base: self.base,
+            limit: self.size,
+            epochs: EpochRange::ANY,
+        }
+    }
+
+    /// The pages of spans beside it that are its own; `None` if there is no such file.
+    pub(super) fn stored_spans(&self, vfs: &dyn Vfs) -> Result<Option<Stored>, OfflineError> {
+        let Some(directory) = self.path.parent() else {
+            return Ok(None);
+        };
+        let path = SegmentFile::Spans.path(directory, self.base);
+        let bytes = read_optional(vfs, &path)?;
+        let owner = || owner(vfs, directory, self.base);
+        Ok(bytes.map(|bytes| Stored::decode(&bytes, owner())))
+    }
+
     fn open(vfs: &dyn Vfs, path: &Path) -> Result<Self, OfflineError> {
         let name = path
             .file_name()
@@ -247,6 +322,25 @@ impl Segment {
         let mut batch = vec![0; header.size_bytes()];
         fill(&*self.file, &mut batch, position, Access::Blocking)?;
         Ok(Some(self.frame(position, header, records::crc_of(&batch))))
+    }
+}
+
+/// What the pages of a segment are marked with; `None` if its topic is not known.
+fn owner(vfs: &dyn Vfs, directory: &Path, base: Offset) -> Option<u32> {
+    let name = directory.file_name()?.to_str()?;
+    let stored = StoredTopic::read(vfs, directory.parent()?).ok()??;
+    let partition = PartitionId {
+        topic: stored.id,
+        partition: partition_of(name)?,
+    };
+    Some(owner_of(partition, base))
+}
+
+pub(super) fn read_optional(vfs: &dyn Vfs, path: &Path) -> Result<Option<Vec<u8>>, OfflineError> {
+    match vfs::read_whole(vfs, path, SMALL_FILE_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(path)(error)),
     }
 }
 

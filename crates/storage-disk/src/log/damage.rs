@@ -13,7 +13,11 @@ use storage::{Isolation, ReadError};
 use vfs::File;
 
 use super::DiskLog;
+use super::proof::mender;
+use super::read::Lookup;
+use super::reader::{Care, SegmentReader, Sought};
 use super::state::State;
+use crate::mend::Verdict;
 use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
@@ -244,7 +248,10 @@ impl DiskLog {
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let index = self.lookup(&plan, &*file, access)?;
         let entry = reader.damage_at(&index, from, plan.limit_offset)?;
-        let entry = entry.filter(|entry| entry.holds(from));
+        let entry = match entry.filter(|entry| entry.holds(from)) {
+            None => strange_at(&reader, &index, (from, plan.limit_offset))?,
+            entry => entry,
+        };
         Ok(entry.map(|entry| (plan.base, entry)))
     }
 
@@ -269,4 +276,35 @@ impl DiskLog {
             (first, entry)
         })
     }
+}
+
+/// The span around the batch that holds `from`, if its batches are good by themselves and not those
+/// that were written. The log goes on at `next_base` behind this segment.
+fn strange_at(
+    reader: &SegmentReader<'_>,
+    index: &Lookup<'_>,
+    (from, next_base): (Offset, Offset),
+) -> Result<Option<Entry>, Fault> {
+    let Sought::Batch(found) = reader.find(index, (from, Care::Headers))? else {
+        return Ok(None);
+    };
+    let mender = mender(reader);
+    let spans = index.spans((found.position, found.end()));
+    for span in spans.unwrap_or_default() {
+        if !span.is_known() || span.end > reader.limit || mender.judge(span)? != Verdict::Lost {
+            continue;
+        }
+        let alone = (found.header.base_offset, found.header.next_offset());
+        let (first, next) = mender.offsets(span)?.unwrap_or(alone);
+        let entry = Entry {
+            first: first.min(from),
+            last: next.min(next_base).plus(-1).max(from),
+            position: span.start,
+            end: span.end,
+            label: Label::J,
+            accepted: false,
+        };
+        return Ok(Some(entry));
+    }
+    Ok(None)
 }

@@ -124,13 +124,7 @@ impl DiskLog {
         if reader.access == Access::Cached {
             return Err(Fault::NotCached);
         }
-        let mender = Mender {
-            file: reader.file,
-            base: reader.base,
-            limit: reader.limit,
-            epochs: reader.epochs,
-        };
-        let Verdict::Mend(heads) = mender.judge(span)? else {
+        let Verdict::Mend(heads) = mender(reader).judge(span)? else {
             return Ok(false);
         };
         put_back(reader.file, &heads)?;
@@ -168,6 +162,15 @@ impl DiskLog {
         if let Some(verified) = loaded.verified_mut(base) {
             verified.add(range);
         }
+    }
+}
+
+pub(super) fn mender<'a>(reader: &SegmentReader<'a>) -> Mender<'a> {
+    Mender {
+        file: reader.file,
+        base: reader.base,
+        limit: reader.limit,
+        epochs: reader.epochs,
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use records::Offset;
 use vfs::{EntryKind, Vfs};
 
-use super::{Damage, OfflineError, Seen, at, segments_of};
+use super::{AgainstSpans, Damage, OfflineError, Seen, Segment, at, segments_of};
 use crate::directory::{OWN_DIR, partition_of};
 use crate::listing;
 use crate::paths::{SegmentFile, partition_dir};
@@ -186,6 +186,24 @@ impl Survey {
         }
     }
 
+    /// Frames that are good by themselves and are not those that were written.
+    fn find_strange(
+        &mut self,
+        segment: &Segment,
+        against: &AgainstSpans,
+        damaged: &[Damage],
+    ) -> Result<(), OfflineError> {
+        for span in against.lost_beside(damaged) {
+            let offsets = segment.mender().offsets(*span);
+            let offsets = offsets.map_err(|fault| segment.failed(fault))?;
+            if let Some((first, next)) = offsets.filter(|(first, next)| first < next) {
+                let entry = entry(first, next, (span.start, span.end), Label::J);
+                self.found.push((segment.base, entry));
+            }
+        }
+        Ok(())
+    }
+
     fn find(&mut self, at: Offset, damage: &Damage, next: Offset) {
         if damage.first < next {
             let place = |bytes| Position::end_of(bytes);
@@ -233,19 +251,25 @@ fn survey(vfs: &dyn Vfs, directory: &Path, plan: &mut RepairPlan) -> Result<(), 
         if let Some(before) = before {
             survey.connect(before, segment.base);
         }
-        let mut damaged = Vec::new();
-        let end = segment.walk(&mut |seen| {
-            if let Seen::Damage(damage) = seen {
-                damaged.push(damage);
-            }
+        let against = match segment.stored_spans(vfs)? {
+            Some(stored) => segment.against_spans(&stored)?,
+            None => AgainstSpans::default(),
+        };
+        let (mut damaged, mut mends_end) = (Vec::new(), false);
+        let end = segment.walk(&mut |seen| match seen {
+            Seen::Damage(damage) if against.mends(&damage) => mends_end = damage.next.is_none(),
+            Seen::Damage(damage) => damaged.push(damage),
+            Seen::Frame(_) => {}
         })?;
+        survey.find_strange(segment, &against, &damaged)?;
         for damage in damaged {
             match damage.next {
                 Some(next) => survey.find(segment.base, &damage, next),
                 None => survey.pending = Some((segment.base, damage)),
             }
         }
-        before = Some((segment.base, end.unwrap_or(segment.base), segment.size));
+        let end = end.filter(|_| !mends_end).unwrap_or(Offset::new(i64::MAX));
+        before = Some((segment.base, end, segment.size));
     }
     settle(directory, survey, before, plan);
     Ok(())

@@ -143,10 +143,11 @@ fn each_fault_is_named_with_its_file() {
             true,
         ),
         (
+            // The span proves what stood there.
             "a flipped offset",
             |vfs| damage(vfs, &log(0), 7),
             ".log",
-            true,
+            false,
         ),
         (
             // Only the span knows, and a broker repairs it.
@@ -241,6 +242,20 @@ fn other_paths_are_refused_by_name() {
     assert!(matches!(no_log, Err(OfflineError::NoLog(_))), "{no_log:?}");
     let no_log = inspect(&vfs, Path::new("/data"), &mut |_| {});
     assert!(matches!(no_log, Err(OfflineError::NoLog(_))), "{no_log:?}");
+}
+
+#[test]
+fn each_damage_is_told_once() {
+    for (at, is_loss) in [(7, false), (9, false), (15, false), (70, true)] {
+        let vfs = data_directory();
+        damage(&vfs, &log(0), at);
+        let report = verify(&vfs, partition()).expect("it can be read");
+        let told: Vec<bool> = report.problems.iter().map(|it| it.is_loss).collect();
+        assert_eq!(told, [is_loss], "byte {at}: {:?}", report.problems);
+        let plan = plan_repair(&vfs, partition()).expect("looked at");
+        let losses = plan.losses.len() + plan.left.len();
+        assert_eq!(losses, usize::from(is_loss), "byte {at}: {plan:?}");
+    }
 }
 
 fn log(base: i64) -> std::path::PathBuf {

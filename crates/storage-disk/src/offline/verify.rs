@@ -4,27 +4,27 @@
 use std::path::{Path, PathBuf};
 
 use records::{DecodeBudget, HEADER_BYTES, Offset, validate_records_deep};
-use storage::{LeaderEpochs, PartitionId};
+use storage::LeaderEpochs;
 use vfs::{EntryKind, Vfs};
 
-use super::{Loss, OfflineError, Seen, Segment, at, segments_of};
+use super::{
+    AgainstSpans, Damage, Loss, OfflineError, SMALL_FILE_BYTES_MAX, Seen, Segment, at,
+    read_optional, segments_of,
+};
 use crate::directory::{OWN_DIR, partition_of};
 use crate::index::OffsetIndex;
 use crate::listing;
-use crate::mend::{Mender, Verdict};
 use crate::paths::{EPOCH_FILE, SegmentFile, partition_dir};
 use crate::position::Position;
 use crate::producer_snapshot;
 use crate::quarantine::Quarantine;
-use crate::spans::{Stored, owner_of};
+use crate::spans::Stored;
 use crate::time_index::TimeIndex;
 use crate::topic_meta::StoredTopic;
-use crate::walk::EpochRange;
 use crate::window::{Access, fill};
 
 /// What opening one batch may take.
 const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
-const SMALL_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,7 +185,8 @@ fn check_partition(
         }
         expected = check_segment(vfs, segment, &known, report)?;
     }
-    check_small_files(vfs, directory, expected.unwrap_or_default(), report)
+    let end = expected.unwrap_or(Offset::new(i64::MAX));
+    check_small_files(vfs, directory, end, report)
 }
 
 fn check_segment(
@@ -197,14 +198,20 @@ fn check_segment(
     report.segments = report.segments.saturating_add(1);
     report.size_bytes = report.size_bytes.saturating_add(segment.size.bytes());
     let mut batches: Vec<(Position, Offset)> = Vec::new();
-    let mut end = segment.base;
+    let mut end = Some(segment.base);
     let mut failed = None;
+    let mut damaged = Vec::new();
+    let stored = segment.stored_spans(vfs)?;
+    let against = match &stored {
+        Some(stored) => segment.against_spans(stored)?,
+        None => AgainstSpans::default(),
+    };
     segment.walk(&mut |seen| match seen {
         Seen::Frame(frame) if frame.crc_ok && failed.is_none() => {
             let position = u32::try_from(frame.position).expect("a segment is below 4 GiB");
             let position = Position::new(position);
             batches.push((position, frame.header.last_offset()));
-            end = frame.header.next_offset();
+            end = Some(frame.header.next_offset());
             report.batches = report.batches.saturating_add(1);
             let records = u64::try_from(frame.header.record_count).unwrap_or(0);
             report.records = report.records.saturating_add(records);
@@ -212,37 +219,39 @@ fn check_segment(
         }
         Seen::Frame(_) => {}
         Seen::Damage(damage) => {
+            if against.mends(&damage) {
+                // Only a good head would say where it ends.
+                end = damage.next;
+                return;
+            }
+            end = damage.next.or(end);
             let what = format!("no good frame up to byte {}: {}", damage.end, damage.reason);
             let accepted = is_accepted(known, (damage.first, damage.next));
-            end = damage.next.unwrap_or(end);
             let at = Some(damage.position);
             report.problem(&segment.path, at, told(what, accepted), !accepted);
+            damaged.push(damage);
         }
     })?;
     if let Some(error) = failed {
         return Err(error);
     }
     check_index(vfs, segment, &batches, report)?;
-    check_spans(vfs, segment, report)?;
-    Ok(Some(end))
+    if let Some(stored) = &stored {
+        check_spans(segment, (stored, &against), &damaged, report);
+    }
+    Ok(end)
 }
 
-/// Holds the heads of the batches against the spans.
+/// Says where the heads of the batches are not what the spans say.
 fn check_spans(
-    vfs: &dyn Vfs,
     segment: &Segment,
+    (stored, against): (&Stored, &AgainstSpans),
+    damaged: &[Damage],
     report: &mut VerifyReport,
-) -> Result<(), OfflineError> {
-    let Some(directory) = segment.path.parent() else {
-        return Ok(());
-    };
-    let path = SegmentFile::Spans.path(directory, segment.base);
-    let Some(bytes) = read_optional(vfs, &path)? else {
-        return Ok(());
-    };
-    let stored = Stored::decode(&bytes, owner(vfs, directory, segment.base));
+) {
     if !stored.is_whole {
         let what = "it has pages that are not what was written for this segment".to_owned();
+        let path = segment.path.with_extension("spans");
         report.problem(&path, None, what, false);
     }
     if let Some(end) = stored.sealed_end.filter(|end| *end != segment.size) {
@@ -250,47 +259,20 @@ fn check_spans(
         let what = format!("it has {size} bytes, and had {end} when it was sealed");
         report.problem(&segment.path, None, what, size < end);
     }
-    let mender = Mender {
-        file: &*segment.file,
-        base: segment.base,
-        limit: segment.size,
-        epochs: EpochRange::ANY,
-    };
-    let inside = stored
-        .stretches
-        .iter()
-        .filter(|span| span.end <= segment.size);
-    for span in inside.filter(|span| span.is_known()) {
-        let verdict = mender.judge(*span).map_err(|fault| segment.failed(fault))?;
-        let (start, end) = (span.start.bytes(), span.end);
-        match verdict {
-            Verdict::Good => {}
-            Verdict::Mend(heads) => {
-                for head in heads {
-                    let what = "the head of the frame is damaged; what was written is proven, and \
-                                a broker puts it back";
-                    let position = Some(head.position.bytes());
-                    report.problem(&segment.path, position, what.to_owned(), false);
-                }
-            }
-            Verdict::Lost => {
-                let what = format!("the frames up to byte {end} are not those that were written");
-                report.problem(&segment.path, Some(start), what, true);
-            }
-        }
+    for head in against.mended.iter().flat_map(|(_, heads)| heads) {
+        let what = "the head of the frame is damaged; what was written is proven, and a broker puts \
+                    it back";
+        let position = Some(head.position.bytes());
+        report.problem(&segment.path, position, what.to_owned(), false);
     }
-    Ok(())
-}
-
-/// What the pages of a segment are marked with; `None` if its topic is not known.
-fn owner(vfs: &dyn Vfs, directory: &Path, base: Offset) -> Option<u32> {
-    let name = directory.file_name()?.to_str()?;
-    let stored = StoredTopic::read(vfs, directory.parent()?).ok()??;
-    let partition = PartitionId {
-        topic: stored.id,
-        partition: partition_of(name)?,
-    };
-    Some(owner_of(partition, base))
+    for span in against.lost_beside(damaged) {
+        let what = format!(
+            "the frames up to byte {} are not those that were written",
+            span.end
+        );
+        let start = Some(span.start.bytes());
+        report.problem(&segment.path, start, what, true);
+    }
 }
 
 /// Whether somebody accepted that these offsets are lost.
@@ -409,12 +391,4 @@ fn check_small_files(
         report.problem(&path, None, error.to_string(), false);
     }
     Ok(())
-}
-
-fn read_optional(vfs: &dyn Vfs, path: &Path) -> Result<Option<Vec<u8>>, OfflineError> {
-    match vfs::read_whole(vfs, path, SMALL_FILE_BYTES_MAX) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(at(path)(error)),
-    }
 }

@@ -380,6 +380,13 @@ fn no_state_of_the_files_refuses_a_start_or_lies() {
     println!("states: {states}, the first is {first}");
 }
 
+/// A file in the place of another: its batches are good, and not those that its spans name. That is
+/// listed too, and can be accepted.
+#[test]
+fn a_repair_accepts_batches_that_are_not_those_that_were_written() {
+    try_state(&base(40), 4091);
+}
+
 /// A cut file, a damaged batch, and behind it one with an epoch that only a broker knows to be
 /// impossible: a repair has to accept all that the broker listed, not only what it sees itself.
 #[test]
