@@ -2,7 +2,9 @@
 //! or in the wrong place.
 //!
 //! Small files are as likely as large ones in one third of the choices, the heads of batches, which
-//! no CRC of the producer covers, in another. Knows files, and of records only where batches begin.
+//! no CRC of the producer covers, in another. Otherwise every byte is as likely as any other, but
+//! for the zeros behind the entries of an index. Knows files, and of records only where batches
+//! begin.
 
 #![expect(
     clippy::disallowed_methods,
@@ -56,7 +58,8 @@ impl Kind {
 pub(super) struct Found {
     /// From the directory on.
     pub(super) path: PathBuf,
-    size_bytes: usize,
+    /// Those that hold something: see [`used_bytes`].
+    used_bytes: usize,
 }
 
 /// What was done.
@@ -88,7 +91,7 @@ pub(super) fn hurt(
         let what = match kind {
             Kind::Flip => {
                 let bit = chance.below(8);
-                let Some(byte) = bytes.get_mut(at) else {
+                let Some(byte) = bytes.get_mut(at).filter(|_| at < file.used_bytes) else {
                     continue;
                 };
                 *byte ^= 1 << bit;
@@ -174,14 +177,14 @@ fn choose(
     kind: Kind,
     chance: &mut Chance,
 ) -> Result<(Found, usize), String> {
-    let total: usize = all.iter().map(|file| file.size_bytes).sum();
+    let total: usize = all.iter().map(|file| file.used_bytes).sum();
     if total == 0 {
         return Err("an empty directory".to_owned());
     }
     let by_size = |mut at: usize| {
         let mut within = |file: &&Found| {
-            let inside = at < file.size_bytes;
-            at -= if inside { 0 } else { file.size_bytes };
+            let inside = at < file.used_bytes;
+            at -= if inside { 0 } else { file.used_bytes };
             inside
         };
         let file = all.iter().find(|file| within(file)).unwrap_or(&all[0]);
@@ -200,7 +203,7 @@ fn choose(
         }
         _ => {
             let file = all[chance.below(all.len())].clone();
-            let at = chance.below(file.size_bytes.max(1));
+            let at = chance.below(file.used_bytes.max(1));
             Ok((file, at))
         }
     }
@@ -225,12 +228,24 @@ pub(super) fn files(folder: &Path) -> Result<Vec<Found>, String> {
                 .map_err(|error| error.to_string())?;
             found.push(Found {
                 path: path.to_path_buf(),
-                size_bytes: usize::try_from(about.len()).map_err(|error| error.to_string())?,
+                used_bytes: used_bytes(&entry.path(), about.len())?,
             });
         }
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
+}
+
+/// Bytes of a file that hold something: Kafka makes the indexes of a segment it writes to 10 MiB
+/// long, all zeros behind the entries. Damage there would be most of all damage and change nothing.
+fn used_bytes(path: &Path, size_bytes: u64) -> Result<usize, String> {
+    let kind = path.extension().and_then(|kind| kind.to_str());
+    if !matches!(kind, Some("index" | "timeindex")) {
+        return usize::try_from(size_bytes).map_err(|error| error.to_string());
+    }
+    let bytes = read(path)?;
+    let last = bytes.iter().rposition(|byte| *byte != 0);
+    Ok(last.map_or(0, |last| last + 1))
 }
 
 /// Copies a folder with all that is in it.
