@@ -144,7 +144,7 @@ fn readable(frame: &[u8], bytes: bytes::Bytes) {
     decode_body(key, version, &mut reader);
 }
 
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     "CreateTopic",
     "DeleteTopic",
     "AddPartitions",
@@ -156,6 +156,7 @@ const METHODS: [&str; 12] = [
     "Consume",
     "CommitOffset",
     "Seek",
+    "TrimTopic",
     "NoSuchMethod",
 ];
 

@@ -31,7 +31,7 @@ pub struct BrokerConfig {
     pub timestamp_after_max_ms: i64,
     /// `min.insync.replicas`; with one node every value acts as 1.
     pub min_insync_replicas: i32,
-    /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`.
+    /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`, `log.segment.delete.delay.ms`.
     pub log: LogConfig,
     /// `log.scrub.io.max.bytes.per.second`: how fast the store looks for damage; 0 turns it off.
     pub scrub_bytes_per_second: u64,
@@ -111,6 +111,9 @@ impl BrokerConfig {
             ("log.scrub.io.max.bytes.per.second", Value::Integer(bytes)) => {
                 self.scrub_bytes_per_second = narrow(*bytes);
             }
+            ("log.segment.delete.delay.ms", Value::Integer(ms)) => {
+                self.log.file_delete_delay = duration_ms(*ms);
+            }
             ("offset.metadata.max.bytes", Value::Integer(bytes)) => {
                 self.offset_metadata_max_bytes = narrow(*bytes);
             }
@@ -148,6 +151,9 @@ impl BrokerConfig {
                 .then(|| self.log.segment_ms.as_millis().to_string()),
             "log.index.interval.bytes" => Some(self.log.index_interval_bytes.to_string()),
             "log.scrub.io.max.bytes.per.second" => Some(self.scrub_bytes_per_second.to_string()),
+            "log.segment.delete.delay.ms" => {
+                Some(self.log.file_delete_delay.as_millis().to_string())
+            }
             "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
             "broker.rack" => self.rack.clone(),

@@ -230,6 +230,32 @@ pub enum DeleteTopicError {
     Storage(StorageFailure),
 }
 
+/// Why records were not deleted. All are as they were.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteRecordsError {
+    /// The partition cannot be used.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// The offset is below 0 or above what is visible.
+    #[error(
+        "{topic}-{partition} cannot start at {asked}: it has {} to {}",
+        ends.log_start, ends.high_watermark
+    )]
+    OutOfRange {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: i32,
+        /// The offset asked for.
+        asked: Offset,
+        /// The ends at that time.
+        ends: Ends,
+    },
+    /// The disk is full.
+    #[error("no space: {0}")]
+    NoSpace(StorageFailure),
+}
+
 /// Why configs were not altered. All are as they were.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AlterConfigsError {

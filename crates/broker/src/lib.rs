@@ -12,6 +12,7 @@ mod alter_configs;
 mod config;
 pub mod config_keys;
 mod counters;
+mod delete_records;
 mod error;
 mod fetch;
 mod groups;
@@ -40,9 +41,9 @@ pub use config::BrokerConfig;
 pub use config_keys::{ConfigEntry, ConfigSource, ConfigSynonym, InvalidConfig, TopicSettings};
 pub use counters::{Counter, Counters, Gauge, GaugeGuard};
 pub use error::{
-    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, EpochEndError,
-    FetchError, FindOffsetError, InitProducerIdError, LeaderEpochError, OpenBrokerError,
-    PartitionError, PositionError, ProduceError, UnreadableValue,
+    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteRecordsError, DeleteTopicError,
+    EpochEndError, FetchError, FindOffsetError, InitProducerIdError, LeaderEpochError,
+    OpenBrokerError, PartitionError, PositionError, ProduceError, UnreadableValue,
 };
 pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
 pub use groups::{

@@ -101,6 +101,8 @@ pub(crate) enum TopicVerb {
     Describe(DescribeArguments),
     /// Change configs of a topic, or give it more partitions
     Alter(AlterArguments),
+    /// Delete the oldest records of a topic
+    Trim(TrimArguments),
     /// Delete topics and all their records
     Delete(DeleteArguments),
 }
@@ -247,6 +249,31 @@ pub(crate) struct DescribeArguments {
     /// Show every config, not only those that were set
     #[arg(long)]
     pub(crate) configs: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArguments,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArguments,
+}
+
+/// `ottla topic trim`
+#[derive(Debug, Args)]
+pub(crate) struct TrimArguments {
+    /// The topic
+    pub(crate) name: String,
+    /// Which records go, those before: OFFSET, end, -N (the last N stay), @TIME, -1h
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub(crate) before: From,
+    /// Only this partition; may be repeated [default: all]
+    #[arg(
+        short,
+        long = "partition",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
+    pub(crate) partitions: Vec<i32>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) form: FormArguments,
     #[command(flatten)]

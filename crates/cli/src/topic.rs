@@ -1,7 +1,9 @@
-//! `ottla topic`: create, list, describe, delete; `alter` is in `config`.
+//! `ottla topic`: create, list, describe, trim, delete; `alter` is in `config`.
 //!
 //! JSON: `{"schema": "ottla.topics/1", "topics": […]}` and `{"schema": "ottla.topic/1", …}`. Offsets,
 //! counts of records and ids are strings.
+
+mod trim;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
@@ -30,6 +32,7 @@ pub(crate) fn run(verb: TopicVerb) -> Result<(), Failure> {
         TopicVerb::List(arguments) => block_on(list(arguments)),
         TopicVerb::Describe(arguments) => block_on(describe(arguments)),
         TopicVerb::Alter(arguments) => block_on(alter_topic(arguments)),
+        TopicVerb::Trim(arguments) => block_on(trim::trim(arguments)),
         TopicVerb::Delete(arguments) => block_on(delete(arguments)),
     }
 }

@@ -181,3 +181,52 @@ fn a_broker_that_makes_no_topics_by_itself() {
     let said = broker.run(&["produce", "hello"], b"hi\n").failed(3);
     assert!(said.contains("ottla topic create hello"), "{said}");
 }
+
+#[test]
+fn the_oldest_records_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    broker
+        .run(&["topic", "create", "orders", "-p", "2"], b"")
+        .ok();
+    broker
+        .run(&["produce", "orders", "-p", "0"], b"a\nb\nc\nd\n")
+        .ok();
+    broker.run(&["produce", "orders", "-p", "1"], b"e\n").ok();
+
+    let asked = broker.run(&["topic", "trim", "orders", "--before", "end"], b"");
+    let text = asked.failed(2);
+    assert!(
+        text.contains("trim orders-0: 4 records before offset 4"),
+        "{text}"
+    );
+    assert!(text.contains("nothing was deleted"), "{text}");
+
+    let trim = |more: &[&str]| {
+        let command = ["topic", "trim", "orders", "-y"];
+        broker.run(&[&command, more].concat(), b"")
+    };
+    assert_eq!(
+        trim(&["-p", "0", "--before", "2"]).ok(),
+        "orders-0: 2 records deleted, starts at offset 2\n"
+    );
+    assert_eq!(
+        trim(&["--before", "-1"]).ok(),
+        "orders-0: 1 record deleted, starts at offset 3\n\
+         orders-1: 0 records deleted, starts at offset 0\n"
+    );
+    let kept = broker
+        .run(&["consume", "orders", "-p", "0", "-e"], b"")
+        .ok();
+    assert_eq!(kept, "d\n");
+    let text = trim(&["-p", "0", "--before", "9"]).failed(1);
+    assert!(text.contains("OFFSET_OUT_OF_RANGE"), "{text}");
+    let text = trim(&["-p", "7", "--before", "end"]).failed(3);
+    assert!(text.contains("has no partition 7"), "{text}");
+    let trimmed = json(&trim(&["--before", "-1h", "-o", "json"]).ok());
+    assert_eq!(trimmed["schema"], "ottla.trim/1");
+    assert_eq!(trimmed["partitions"][0]["start"], "3");
+    let trimmed = json(&trim(&["--before", "end", "-o", "json"]).ok());
+    assert_eq!(trimmed["partitions"][0]["start"], "4");
+    assert_eq!(trimmed["partitions"][1]["start"], "1");
+}

@@ -16,13 +16,13 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 pub(crate) use of_broker::{
-    add_partitions, append, batch, create_topic, delete_topic, fetch, find_offset, group,
-    partition, position, produce, storage,
+    add_partitions, append, batch, create_topic, delete_records, delete_topic, fetch, find_offset,
+    group, partition, position, produce, storage,
 };
 pub(crate) use of_request::{
     invalid_limit, invalid_topic_name, negative_bound, negative_offset, negative_partition,
     negative_timestamp, out_of_range, position_out_of_range, read_failed, reset_to_nowhere,
-    seek_to_nowhere, unknown_consumer, unknown_topic, unreadable,
+    seek_to_nowhere, trim_before_nothing, unknown_consumer, unknown_topic, unreadable,
 };
 
 /// The domain of all reasons.

@@ -1,4 +1,4 @@
-//! Offsets of partitions, and the stored positions of consumers.
+//! Offsets of partitions, where they begin, and the stored positions of consumers.
 //!
 //! An end that is answered or checked against is never older than the last acknowledgement.
 
@@ -8,9 +8,10 @@ use storage::Isolation;
 use tonic::Status;
 
 use crate::proto::seek_request::To;
+use crate::proto::trim_topic_request::Before;
 use crate::proto::{
     CommitOffsetRequest, CommitOffsetResponse, GetOffsetsRequest, GetOffsetsResponse,
-    PartitionOffsets, SeekRequest, SeekResponse,
+    PartitionOffsets, SeekRequest, SeekResponse, TrimTopicRequest, TrimTopicResponse,
 };
 use crate::{error, lookup};
 
@@ -81,6 +82,34 @@ pub(crate) async fn commit(
     stored.map_err(|reason| error::position(&reason, &topic, partition))?;
     Ok(CommitOffsetResponse {
         offset: Some(offset.get()),
+    })
+}
+
+pub(crate) async fn trim(
+    broker: &Broker,
+    request: TrimTopicRequest,
+) -> Result<TrimTopicResponse, Status> {
+    let topic = lookup::topic(broker, &request.topic)?;
+    let partition = lookup::partition(&topic, request.partition)?;
+    let range = lookup::range(&topic, partition).await?;
+    let before = match request.before {
+        None => return Err(error::trim_before_nothing("before", &topic, partition)),
+        Some(Before::End(false)) => {
+            return Err(error::trim_before_nothing("end", &topic, partition));
+        }
+        Some(Before::End(true)) => range.end,
+        Some(Before::Offset(offset)) => lookup::offset(&topic, partition, offset)?,
+        Some(Before::TimestampMs(timestamp_ms)) => {
+            let found = offset_at(broker, &topic, partition, timestamp_ms).await?;
+            found.unwrap_or(range.end)
+        }
+    };
+    let trimmed = broker.delete_records(&topic, partition, Some(before)).await;
+    let start = trimmed.map_err(|reason| error::delete_records(&reason, &topic, partition))?;
+    Ok(TrimTopicResponse {
+        topic: request.topic,
+        partition: Some(partition),
+        start_offset: Some(start.get()),
     })
 }
 

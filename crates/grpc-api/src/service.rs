@@ -15,7 +15,7 @@ use crate::proto::{
     DeleteTopicResponse, DescribeTopicRequest, DescribeTopicResponse, GetOffsetsRequest,
     GetOffsetsResponse, ListConsumersRequest, ListConsumersResponse, ListTopicsRequest,
     ListTopicsResponse, ProduceRequest, ProduceResponse, Record, ResetOffsetRequest,
-    ResetOffsetResponse, SeekRequest, SeekResponse,
+    ResetOffsetResponse, SeekRequest, SeekResponse, TrimTopicRequest, TrimTopicResponse,
 };
 use crate::{consume, consumers, offsets, produce, produce_stream, topics};
 
@@ -71,6 +71,11 @@ impl broker_server::Broker for Service {
     ) -> Answer<AddPartitionsResponse> {
         let grown = topics::add_partitions(&self.broker, request.into_inner()).await;
         grown.map(Response::new)
+    }
+
+    async fn trim_topic(&self, request: Request<TrimTopicRequest>) -> Answer<TrimTopicResponse> {
+        let trimmed = offsets::trim(&self.broker, request.into_inner()).await;
+        trimmed.map(Response::new)
     }
 
     async fn list_topics(&self, _: Request<ListTopicsRequest>) -> Answer<ListTopicsResponse> {

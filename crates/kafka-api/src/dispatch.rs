@@ -10,14 +10,15 @@ use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use kafka_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
-    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+    ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
+    UpdateFeaturesRequest,
 };
 use kafka_wire::{
     DecodeError, EncodeError, HeaderError, Message, Reader, Request, RequestHeader, Response,
@@ -27,11 +28,11 @@ use storage::{BytesPermit, Chunk};
 
 use crate::{
     Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
-    delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
-    describe_quorum, describe_topic_partitions, fetch, find_coordinator, heartbeat,
-    init_producer_id, join_group, leave_group, list_groups, list_offsets, metadata, offset_commit,
-    offset_delete, offset_fetch, offset_for_leader_epoch, produce, replicas, resources, sync_group,
-    update_features,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
+    describe_log_dirs, describe_quorum, describe_topic_partitions, fetch, find_coordinator,
+    heartbeat, init_producer_id, join_group, leave_group, list_groups, list_offsets, metadata,
+    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, replicas,
+    resources, sync_group, update_features,
 };
 
 /// One API.
@@ -72,6 +73,7 @@ pub(crate) static TABLE: &[Entry] = &[
     entry::<ApiVersionsRequest>(|call| ordinary(call, api_versions::handle)),
     entry::<CreateTopicsRequest>(|call| ordinary(call, create_topics::handle)),
     entry::<DeleteTopicsRequest>(|call| ordinary(call, delete_topics::handle)),
+    entry::<DeleteRecordsRequest>(|call| ordinary(call, delete_records::handle)),
     entry::<InitProducerIdRequest>(|call| ordinary(call, init_producer_id::handle)),
     entry::<OffsetForLeaderEpochRequest>(|call| ordinary(call, offset_for_leader_epoch::handle)),
     entry::<DescribeConfigsRequest>(|call| ordinary(call, describe_configs::handle)),

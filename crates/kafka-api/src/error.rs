@@ -7,9 +7,9 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use broker::{
-    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, EpochEndError,
-    FetchError, FindOffsetError, GroupError, InitProducerIdError, LeaderEpochError, PartitionError,
-    PositionError, ProduceError,
+    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteRecordsError, DeleteTopicError,
+    EpochEndError, FetchError, FindOffsetError, GroupError, InitProducerIdError, LeaderEpochError,
+    PartitionError, PositionError, ProduceError,
 };
 use kafka_wire::{ErrorCode, WireString};
 use records::BatchError;
@@ -96,6 +96,16 @@ impl Coded for AddPartitionsError {
             Self::LimitReached { .. } => ErrorCode::PolicyViolation,
             Self::InvalidAssignment { .. } => ErrorCode::InvalidReplicaAssignment,
             Self::NoSpace(_) | Self::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl Coded for DeleteRecordsError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Partition(error) => error.code(),
+            Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            Self::NoSpace(_) => ErrorCode::KafkaStorageError,
         }
     }
 }

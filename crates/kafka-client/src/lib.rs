@@ -15,6 +15,7 @@ mod admin;
 mod client;
 mod configs;
 mod connection;
+mod delete_records;
 mod error;
 mod fetch;
 mod groups;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clock::Clock;
+use parking_lot::Mutex;
 use storage::StorageFailure;
 use vfs::Vfs;
 
@@ -17,6 +18,7 @@ use crate::pool::Pool;
 use crate::scrub::Scrub;
 use crate::space::Space;
 use crate::tally::Tally;
+use crate::watermarks::Journal;
 
 /// Threads that read what is not in memory.
 const COLD_READERS: usize = 4;
@@ -38,6 +40,7 @@ pub(crate) struct Context {
     pub(crate) flusher: Flusher,
     pub(crate) upkeep: Upkeep,
     pub(crate) cold: Pool,
+    pub(crate) journal: Arc<Mutex<Journal>>,
     pub(crate) tally: Tally,
     pub(crate) scrub: Scrub,
     log_numbers: AtomicU64,
@@ -58,7 +61,7 @@ impl Context {
         clock: Arc<dyn Clock>,
         options: &DiskOptions,
         (leader_epoch, workers): (i32, Workers),
-        health: Arc<Health>,
+        (health, journal): (Arc<Health>, Arc<Mutex<Journal>>),
     ) -> Self {
         assert!(
             leader_epoch > 0,
@@ -83,6 +86,7 @@ impl Context {
             ),
             upkeep: Upkeep::default(),
             cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
+            journal,
             log_numbers: AtomicU64::new(0),
             tally: Tally::default(),
             scrub: Scrub::new(options.scrub_bytes_per_second),

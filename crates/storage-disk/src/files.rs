@@ -105,6 +105,11 @@ impl OpenFiles {
         self.close(|slot| slot.key.log == log);
     }
 
+    /// Closes the file of one segment.
+    pub(crate) fn forget_segment(&self, key: FileKey) {
+        self.close(|slot| slot.key == key);
+    }
+
     /// Closes the files that nobody used since the last sweep.
     pub(crate) fn sweep(&self) {
         self.close(|slot| !std::mem::replace(&mut slot.used, false));

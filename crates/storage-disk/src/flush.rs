@@ -144,6 +144,13 @@ impl Flusher {
         }
     }
 
+    /// Runs one round of a log, for a caller that waits for it.
+    pub(crate) fn sync_log(&self, context: &Context, log: &Arc<DiskLog>) {
+        if round(context, log) {
+            self.submit_again(Arc::clone(log));
+        }
+    }
+
     /// Runs one round for each of these logs, after [`Flusher::stop`].
     pub(crate) fn sync_now(&self, context: &Context, logs: Vec<Arc<DiskLog>>) {
         let logs = Mutex::new(logs.into_iter());

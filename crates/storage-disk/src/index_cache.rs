@@ -46,6 +46,11 @@ impl IndexCache {
         Some(index)
     }
 
+    /// Lets go of the index of a segment that is no more.
+    pub(crate) fn forget(&self, key: FileKey) {
+        self.held.lock().remove(key);
+    }
+
     /// As if others had taken all the room.
     #[cfg(test)]
     pub(crate) fn clear(&self) {

@@ -11,6 +11,7 @@
 //! - `damage`: what a read does where the bytes are not good
 //! - `scrub`: bytes that nobody asked for are held against what was written too
 //! - `times`: from a time to an offset
+//! - `trim`: where the log begins
 //! - `load`: what is read when a log is used first
 //! - `rounds`: what the sync thread and the maintenance thread ask of a log
 
@@ -24,6 +25,7 @@ mod rounds;
 mod scrub;
 mod state;
 mod times;
+mod trim;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ use sabotage::{Safeguard, skips};
 use storage::{
     AppendTicket, BoxFuture, BytesPermit, Ends, EpochEnd, Fence, Footprint, Isolation, Log,
     LogConfig, OffsetAt, PartitionId, Progress, ReadError, ReadLimit, ReadSlice, StorageFailure,
-    TimeQuery, TopicId, TopicName, WaitList, Waiter,
+    TimeQuery, TopicId, TopicName, TrimError, WaitList, Waiter,
 };
 use tokio::sync::oneshot;
 
@@ -318,6 +320,19 @@ impl Log for DiskLog {
         isolation: Isolation,
     ) -> BoxFuture<'_, Result<Option<OffsetAt>, ReadError>> {
         Box::pin(self.cold(move |log| log.find_by_time(query, isolation)))
+    }
+
+    fn trim(&self, new_start: Offset) -> BoxFuture<'_, Result<Offset, TrimError>> {
+        let (sender, receiver) = oneshot::channel();
+        let log = self.me();
+        self.context.cold.submit(Box::new(move || {
+            // Whoever asked may have gone; it is done all the same.
+            let _ = sender.send(log.trim_to(new_start));
+        }));
+        Box::pin(async move {
+            let lost = |_closed| self.failure("a trim failed", &"its thread ended");
+            receiver.await.map_err(lost)?
+        })
     }
 
     fn ends(&self) -> Ends {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clock::Clock;
 use parking_lot::{Condvar, Mutex};
 use records::Offset;
 use storage::PartitionId;
@@ -39,6 +40,8 @@ pub(crate) struct Upkeep {
 struct Queue {
     logs: Vec<Arc<DiskLog>>,
     trash: Vec<PathBuf>,
+    /// Files that go, each from this time of the monotonic clock on.
+    deleted: Vec<(Duration, PathBuf)>,
     stop: bool,
 }
 
@@ -60,12 +63,45 @@ impl Upkeep {
         self.ready.notify_one();
     }
 
+    /// Files whose names say that they go are removed after a delay.
+    pub(crate) fn submit_deleted(&self, clock: &dyn Clock, delay: Duration, paths: Vec<PathBuf>) {
+        let due = clock.monotonic().saturating_add(delay);
+        let mut queue = self.queue.lock();
+        queue
+            .deleted
+            .extend(paths.into_iter().map(|path| (due, path)));
+    }
+
+    /// Removes the files that were to go by then; with `None`, all of them.
+    pub(crate) fn remove_deleted(&self, context: &Context, by: Option<Duration>) {
+        let due: Vec<PathBuf> = {
+            let mut queue = self.queue.lock();
+            let is_due = |(due, _): &mut (Duration, PathBuf)| by.is_none_or(|by| *due <= by);
+            queue
+                .deleted
+                .extract_if(.., is_due)
+                .map(|(_, path)| path)
+                .collect()
+        };
+        for path in due {
+            match context.vfs.remove_file(&path) {
+                // Its topic was removed before it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "the space of a segment is not free yet");
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
     /// Works until [`Upkeep::stop`].
     pub(crate) fn run(&self, context: &Context, journal: &Mutex<Journal>) {
         let mut swept_at = context.clock.monotonic();
         while let Some((logs, trash)) = self.next_work() {
             work(context, journal, logs, trash);
             let now = context.clock.monotonic();
+            self.remove_deleted(context, Some(now));
             if now.saturating_sub(swept_at) >= SWEEP_PAUSE {
                 context.files.sweep();
                 swept_at = now;
@@ -84,6 +120,7 @@ impl Upkeep {
             )
         };
         work(context, journal, logs, trash);
+        self.remove_deleted(context, Some(context.clock.monotonic()));
     }
 
     /// Ends [`Upkeep::run`]; what is queued is let go.

@@ -94,7 +94,14 @@ pub(crate) fn open_with(
     }
     let (old_epoch, mut report) = (start.epoch, start.report);
     let epoch = raise_epoch(&metadata, old_epoch, report.epoch_max, directory.path())?;
-    let context = Context::new(Arc::clone(&vfs), clock, options, (epoch, workers), health);
+    let journal = Arc::new(Mutex::new(journal));
+    let context = Context::new(
+        Arc::clone(&vfs),
+        clock,
+        options,
+        (epoch, workers),
+        (health, Arc::clone(&journal)),
+    );
     let context = Arc::new(context);
     let topics = recovered
         .into_iter()
@@ -114,7 +121,7 @@ pub(crate) fn open_with(
         store: Arc::new(DiskStore::new(Arc::clone(&shared))),
         metadata: Arc::new(metadata),
         shared,
-        journal: Arc::new(Mutex::new(journal)),
+        journal,
         report,
         threads: Vec::new(),
         directory,
@@ -284,6 +291,8 @@ impl Disk {
         for log in self.shared.logs() {
             complete &= log.end_in_order();
         }
+        // So that a start which believes the mark finds nothing that goes.
+        context.upkeep.remove_deleted(context, None);
         let mut places = self.places();
         // What is missing stays known, so that it is missed at every start.
         let missing = self.shared.missing();

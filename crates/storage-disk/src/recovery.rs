@@ -124,6 +124,7 @@ struct Scanned {
 impl Recovery<'_> {
     fn run(&mut self, listing: Listing) -> Result<Place, Fault> {
         self.remove_leftovers(&listing)?;
+        self.remove_orphans(&listing)?;
         let mut unsure = 0;
         if self.circumstances.floor == Floor::Unknown {
             self.report.count(Label::Q);
@@ -169,6 +170,24 @@ impl Recovery<'_> {
             self.vfs.remove_file(&self.directory.join(name))?;
             self.changed = true;
             self.report.count(Label::R);
+        }
+        Ok(())
+    }
+
+    /// What stood beside a segment that a trim removed, where a power cut kept it.
+    fn remove_orphans(&mut self, listing: &Listing) -> io::Result<()> {
+        let Some(log_start) = self.circumstances.log_start else {
+            return Ok(());
+        };
+        let lists = listing.quarantines.iter();
+        let lists = lists.map(|&base| (base, SegmentFile::Quarantine));
+        let beside: Vec<_> = listing.indexes.iter().copied().chain(lists).collect();
+        for (base, kind) in beside {
+            let has_log = listing.logs.iter().any(|log| log.base == base);
+            if base < log_start && !has_log {
+                self.remove(&kind.path(self.directory, base))?;
+                self.report.count(Label::R);
+            }
         }
         Ok(())
     }

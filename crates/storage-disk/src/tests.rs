@@ -18,3 +18,4 @@ mod script;
 mod scrub;
 mod spans;
 mod states;
+mod trims;

@@ -112,15 +112,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what became durable since the last call.
+    /// Writes what became durable, or was trimmed, since the last call. An entry that was made
+    /// before one that is written already takes nothing back.
     pub fn append_entries(&mut self, watermarks: &[Watermark]) -> Result<(), WriteError> {
         self.write(|journal| {
             for chunk in watermarks.chunks(FRAME_ENTRIES_MAX) {
+                let newest = |entry: &Watermark| match journal.watermarks.get(&entry.partition) {
+                    Some(known) => known.or_newer(entry),
+                    None => *entry,
+                };
+                let chunk: Vec<Watermark> = chunk.iter().map(newest).collect();
                 journal.append(ENTRIES, count_of(chunk.len()), &encode_all(chunk.iter()))?;
                 // Only now: a rewrite before would hold them, and then the frame again.
                 journal
                     .watermarks
-                    .extend(chunk.iter().map(|entry| (entry.partition, *entry)));
+                    .extend(chunk.into_iter().map(|entry| (entry.partition, entry)));
             }
             journal.sync()
         })
@@ -318,11 +324,8 @@ impl JournalState {
     /// A file that was given up for want of room may come back after a power cut, newer by name
     /// and older by content. Ends never move back, so the larger is the newer.
     fn take(&mut self, entry: Watermark) {
-        let age = |entry: &Watermark| (entry.durable_end, entry.log_start);
         let known = self.watermarks.entry(entry.partition).or_insert(entry);
-        if age(&entry) >= age(known) {
-            *known = entry;
-        }
+        *known = known.or_newer(&entry);
     }
 
     /// Takes the entries of a clean frame; whether they are whole. They are all there are then.

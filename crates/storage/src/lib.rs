@@ -29,7 +29,7 @@ pub use budget::{BytesBudget, BytesPermit};
 pub use epochs::{EpochStart, EpochTextError, LeaderEpochs};
 pub use log::{
     AppendError, AppendTicket, Chunk, Ends, EpochEnd, Fence, Footprint, Isolation, Log, OffsetAt,
-    ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery,
+    ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery, TrimError,
 };
 pub use metadata::{
     CommitError, Entry, Key, MetaError, Metadata, Space, Version, Versioned, Write,

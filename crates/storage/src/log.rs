@@ -48,6 +48,12 @@ pub trait Log: Send + Sync + std::fmt::Debug {
         isolation: Isolation,
     ) -> BoxFuture<'_, Result<Option<OffsetAt>, ReadError>>;
 
+    /// Moves the start of the log up to `new_start` and gives the start that holds then. When this
+    /// resolves, no reader sees what lies before, and no later start of the store does. A start
+    /// that is not above the one that holds changes nothing. The space comes back later; a chunk
+    /// that was read before stays readable.
+    fn trim(&self, new_start: Offset) -> BoxFuture<'_, Result<Offset, TrimError>>;
+
     /// Where the log starts and ends now.
     fn ends(&self) -> Ends;
 
@@ -303,6 +309,25 @@ pub enum ReadError {
     /// The bytes on the store are not what was written.
     #[error("damaged records: {0}")]
     Corrupt(StorageFailure),
+    /// The store failed, or the log was removed.
+    #[error("{0}")]
+    Storage(#[from] StorageFailure),
+}
+
+/// Why a log was not trimmed. Its start is where it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrimError {
+    /// The new start lies above what is visible, or below 0.
+    #[error("the log cannot start at {asked}: its high watermark is {}", ends.high_watermark)]
+    OutOfRange {
+        /// The start asked for.
+        asked: Offset,
+        /// The ends at that time.
+        ends: Ends,
+    },
+    /// No room to write down the new start.
+    #[error("no space: {0}")]
+    NoSpace(StorageFailure),
     /// The store failed, or the log was removed.
     #[error("{0}")]
     Storage(#[from] StorageFailure),

@@ -5,17 +5,18 @@
 //! the batch came from.
 
 use bytes::Bytes;
-use records::{BatchError, BatchHeader, DecodeBudget, records};
+use records::{BatchError, BatchHeader, DecodeBudget, Offset, records};
 
 use crate::log::{OffsetAt, TimeQuery};
 
 /// What one look-up may decompress at most, in bytes.
 pub const DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The record of `batch` that answers `query`: the first at or after the time, or the first with
-/// the largest timestamp. Records without a timestamp are never the largest.
+/// The record of `batch` at or behind `from` that answers `query`: the first at or after the time,
+/// or the first with the largest timestamp. Records without a timestamp are never the largest.
 pub fn find_in_batch(
     batch: &Bytes,
+    from: Offset,
     query: TimeQuery,
     budget: &mut DecodeBudget,
 ) -> Result<Option<OffsetAt>, BatchError> {
@@ -24,6 +25,9 @@ pub fn find_in_batch(
     for record in records(batch, budget)? {
         let record = record?;
         let (offset, timestamp_ms) = (record.offset, record.timestamp_ms);
+        if offset < from {
+            continue;
+        }
         let found = OffsetAt {
             offset,
             timestamp_ms,

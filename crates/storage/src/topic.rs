@@ -121,6 +121,9 @@ pub struct LogConfig {
     pub segment_ms: Duration,
     /// Bytes of log between two index entries (`index.interval.bytes`).
     pub index_interval_bytes: u32,
+    /// How long the files of a removed segment stay, under names that say that they go
+    /// (`file.delete.delay.ms`).
+    pub file_delete_delay: Duration,
 }
 
 impl Default for LogConfig {
@@ -129,6 +132,7 @@ impl Default for LogConfig {
             segment_bytes: 128 * 1024 * 1024,
             segment_ms: Duration::from_hours(7 * 24),
             index_interval_bytes: 4096,
+            file_delete_delay: Duration::from_mins(1),
         }
     }
 }

@@ -326,8 +326,7 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         long(0),
         "60000",
         "Where a topic does not say: file.delete.delay.ms.",
-    )
-    .idle(),
+    ),
     key(
         "max.connections",
         int(0),

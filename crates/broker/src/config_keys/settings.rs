@@ -69,6 +69,9 @@ impl TopicSettings {
             ("index.interval.bytes", Value::Integer(bytes)) => {
                 self.log.index_interval_bytes = narrow(*bytes);
             }
+            ("file.delete.delay.ms", Value::Integer(ms)) => {
+                self.log.file_delete_delay = duration_ms(*ms);
+            }
             // Pinned and idle keys, and min.insync.replicas, which with one copy always acts as 1.
             _ => {}
         }

@@ -288,6 +288,7 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
         ("segment.bytes", "3000000"),
         ("segment.ms", "8"),
         ("index.interval.bytes", "9"),
+        ("file.delete.delay.ms", "10"),
         ("min.insync.replicas", "2"),
     ]);
     let expected = TopicSettings {
@@ -299,6 +300,7 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
             segment_bytes: 3_000_000,
             segment_ms: std::time::Duration::from_millis(8),
             index_interval_bytes: 9,
+            file_delete_delay: std::time::Duration::from_millis(10),
         },
     };
     assert_eq!(TopicSettings::new(&config, &own), Ok(expected));

@@ -105,10 +105,9 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "file.delete.delay.ms",
         long(0),
         "60000",
-        "How long removed files wait for their readers; here a reader keeps its files open instead.",
+        "How long the files of a removed segment stay, under names that end in .deleted.",
     )
-    .inherits("log.segment.delete.delay.ms")
-    .idle(),
+    .inherits("log.segment.delete.delay.ms"),
     key(
         "flush.messages",
         long(1),

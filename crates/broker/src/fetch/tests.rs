@@ -427,6 +427,13 @@ impl Log for Racing {
         self.log.offset_at(query, isolation)
     }
 
+    fn trim(
+        &self,
+        new_start: Offset,
+    ) -> storage::BoxFuture<'_, Result<Offset, storage::TrimError>> {
+        self.log.trim(new_start)
+    }
+
     fn ends(&self) -> Ends {
         self.log.ends()
     }

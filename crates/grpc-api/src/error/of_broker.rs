@@ -7,8 +7,9 @@
 )]
 
 use broker::{
-    AddPartitionsError, CreateTopicError, DeleteTopicError, FetchError, FindOffsetError,
-    GroupError, LeaderEpochError, PartitionError, PositionError, ProduceError, Topic,
+    AddPartitionsError, CreateTopicError, DeleteRecordsError, DeleteTopicError, FetchError,
+    FindOffsetError, GroupError, LeaderEpochError, PartitionError, PositionError, ProduceError,
+    Topic,
 };
 use records::BatchError;
 use storage::{AppendError, StorageFailure, TopicName};
@@ -135,6 +136,24 @@ pub(crate) fn delete_topic(error: &DeleteTopicError, name: &str) -> Status {
         }
     };
     refusal.fact("topic", name).into()
+}
+
+pub(crate) fn delete_records(error: &DeleteRecordsError, topic: &Topic, partition: i32) -> Status {
+    let name = topic.name().as_str();
+    let refusal = match error {
+        DeleteRecordsError::Partition(error) => of_partition(error, topic, partition),
+        DeleteRecordsError::OutOfRange { asked, ends, .. } => {
+            let range = Range {
+                start: ends.log_start,
+                end: ends.high_watermark,
+            };
+            return super::out_of_range(topic, partition, *asked, range);
+        }
+        DeleteRecordsError::NoSpace(failure) => {
+            no_space(&format!("the new start of {name}-{partition}"), failure)
+        }
+    };
+    refusal.at(name, partition).into()
 }
 
 pub(crate) fn add_partitions(error: &AddPartitionsError, name: &str) -> Status {

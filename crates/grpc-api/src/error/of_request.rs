@@ -119,6 +119,18 @@ pub(crate) fn unknown_consumer(name: &str) -> Status {
         .into()
 }
 
+/// TrimTopic without a place.
+pub(crate) fn trim_before_nothing(field: &'static str, topic: &Topic, partition: i32) -> Status {
+    let name = topic.name();
+    let message = format!(
+        "TrimTopic for {name}-{partition} does not say what goes: set one of offset, \
+         timestamp_ms, end (true)"
+    );
+    Refusal::invalid(field, "INVALID_REQUEST", message)
+        .at(name.as_str(), partition)
+        .into()
+}
+
 /// An offset that is not in the log.
 pub(crate) fn out_of_range(topic: &Topic, partition: i32, offset: Offset, range: Range) -> Status {
     let name = topic.name();

@@ -6,9 +6,10 @@ use tonic::Code;
 use crate::harness::{NOW_MS, position};
 use crate::produce::request;
 use crate::server::proto::seek_request::To;
+use crate::server::proto::trim_topic_request::Before;
 use crate::server::proto::{
     CommitOffsetRequest, ConsumeRequest, GetOffsetsRequest, ListConsumersRequest, ProduceRequest,
-    ResetOffsetRequest, SeekRequest, reset_offset_request,
+    ResetOffsetRequest, SeekRequest, TrimTopicRequest, reset_offset_request,
 };
 use crate::server::{Client, Server, check};
 use crate::topics::create;
@@ -382,4 +383,81 @@ async fn all_positions_in_a_topic_move_at_once() {
         "UNKNOWN_PARTITION",
         &[("topic", "orders")],
     );
+}
+
+fn trim(before: Option<Before>) -> TrimTopicRequest {
+    TrimTopicRequest {
+        topic: "orders".into(),
+        partition: 0,
+        before,
+    }
+}
+
+#[tokio::test]
+async fn trim_deletes_up_to_all_that_it_can_name() {
+    let (_server, mut client) = with_ten_records().await;
+    for (before, start) in [
+        (Before::Offset(0), 0),
+        (Before::Offset(3), 3),
+        (Before::Offset(2), 3),
+        (Before::TimestampMs(0), 3),
+        (Before::TimestampMs(i64::MAX), 10),
+        (Before::End(true), 10),
+    ] {
+        let answer = client.trim_topic(trim(Some(before))).await.expect("done");
+        let answer = answer.into_inner();
+        assert_eq!(answer.start_offset, Some(start), "before {before:?}");
+        assert_eq!(
+            (answer.topic.as_str(), answer.partition),
+            ("orders", Some(0))
+        );
+        let request = GetOffsetsRequest {
+            topic: "orders".into(),
+            ..GetOffsetsRequest::default()
+        };
+        let offsets = client
+            .get_offsets(request)
+            .await
+            .expect("told")
+            .into_inner();
+        assert_eq!(offsets.partitions[0].start_offset, Some(start));
+        assert_eq!(offsets.partitions[0].end_offset, Some(10));
+    }
+}
+
+#[tokio::test]
+async fn a_trim_that_makes_no_sense_is_refused() {
+    let (_server, mut client) = with_ten_records().await;
+    for (before, code, reason) in [
+        (None, Code::InvalidArgument, "INVALID_REQUEST"),
+        (
+            Some(Before::End(false)),
+            Code::InvalidArgument,
+            "INVALID_REQUEST",
+        ),
+        (
+            Some(Before::Offset(11)),
+            Code::OutOfRange,
+            "OFFSET_OUT_OF_RANGE",
+        ),
+        (
+            Some(Before::Offset(-1)),
+            Code::InvalidArgument,
+            "INVALID_OFFSET",
+        ),
+        (
+            Some(Before::TimestampMs(-1)),
+            Code::InvalidArgument,
+            "INVALID_TIMESTAMP",
+        ),
+    ] {
+        let refused = client.trim_topic(trim(before)).await.expect_err("refused");
+        check(&refused, code, reason, &[("topic", "orders")]);
+    }
+    let elsewhere = TrimTopicRequest {
+        partition: 2,
+        ..trim(Some(Before::End(true)))
+    };
+    let refused = client.trim_topic(elsewhere).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::NotFound);
 }

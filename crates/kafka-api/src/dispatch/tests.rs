@@ -33,6 +33,7 @@ macro_rules! for_each_api {
         $run::<ApiVersionsRequest>($($argument),*).await;
         $run::<CreateTopicsRequest>($($argument),*).await;
         $run::<DeleteTopicsRequest>($($argument),*).await;
+        $run::<DeleteRecordsRequest>($($argument),*).await;
         $run::<InitProducerIdRequest>($($argument),*).await;
         $run::<OffsetForLeaderEpochRequest>($($argument),*).await;
         $run::<DescribeConfigsRequest>($($argument),*).await;
@@ -85,6 +86,7 @@ fn the_table_has_the_windows_of_the_schemas() {
         (18, 0, 5),
         (19, 2, 7),
         (20, 1, 6),
+        (21, 0, 2),
         (22, 0, 5),
         (23, 2, 4),
         (32, 1, 4),

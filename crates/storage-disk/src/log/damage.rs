@@ -158,6 +158,9 @@ impl DiskLog {
         // IMPORTANT: a removal waits for this; after it the path may be another topic's.
         let _names = self.names.lock();
         self.state.lock().serves()?;
+        if !self.holds_segment(base) {
+            return Ok(0);
+        }
         let (vfs, directory) = (&*self.context.vfs, self.directory());
         let mut list = List::read(vfs, &directory, base);
         let mut news = 0_usize;
@@ -182,6 +185,15 @@ impl DiskLog {
         }
         self.count_lost(&state);
         Ok(news)
+    }
+
+    /// Whether the segment is part of the log, as far as is known.
+    fn holds_segment(&self, base: Offset) -> bool {
+        let state = self.state.lock();
+        state.loaded.as_ref().is_none_or(|loaded| {
+            let sealed = loaded.sealed.iter().any(|sealed| sealed.base == base);
+            sealed || loaded.active.base == base
+        })
     }
 
     /// Says how much of the log is known to be lost, whenever that changed.

@@ -36,7 +36,13 @@ impl DiskLog {
             .and_then(|()| self.load_files(state));
         let loaded =
             checked.map_err(|fault| self.failure("cannot be loaded", &self.read_error(fault)))?;
-        state.loaded = Some(Box::new(loaded));
+        // What a crash, or the end of the last process, left of a trim.
+        let mut loaded = Box::new(loaded);
+        loaded.in_upkeep = self.has_old_segments(&loaded);
+        if loaded.in_upkeep {
+            self.context.upkeep.submit(self.me());
+        }
+        state.loaded = Some(loaded);
         self.count_lost(state);
         Ok(())
     }
@@ -112,6 +118,7 @@ impl DiskLog {
             sealed: sealed.collect(),
             active,
             unwritten: Vec::new(),
+            retired: Vec::new(),
             epochs: LeaderEpochs::new(),
             epochs_unsaved: false,
             producers: None,
@@ -242,7 +249,10 @@ impl DiskLog {
             .rev()
             .filter(|&&offset| offset <= end)
             .find_map(|&offset| Some((offset, producer_snapshot::read(vfs, &directory, offset)?)));
-        let (from, mut table) = found.unwrap_or_else(|| (self.start(), ProducerTable::new()));
+        // A segment before the start stays until a snapshot says what producers wrote there.
+        let oldest = loaded.sealed.first();
+        let oldest = oldest.map_or(loaded.active.base, |oldest| oldest.base);
+        let (from, mut table) = found.unwrap_or_else(|| (oldest, ProducerTable::new()));
         assert!(
             from <= end,
             "a snapshot at {from} is not past the end at {end}"

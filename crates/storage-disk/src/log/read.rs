@@ -153,7 +153,11 @@ impl DiskLog {
         if access == Access::Passing {
             plan.verified = Verified::default();
         }
-        let file = self.plan_file(&plan, access)?;
+        let file = match self.plan_file(&plan, access) {
+            // It went between the look and the opening.
+            Err(Fault::Read(_)) if self.start() >= plan.limit_offset => return Ok(Tried::Again),
+            opened => opened?,
+        };
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let mut index = self.lookup(&plan, &*file, access)?;
         let first = match self.first_batch(&reader, &plan, &index, (from, care)) {
@@ -331,7 +335,11 @@ impl DiskLog {
         self.context.indexes.insert(key, Arc::clone(&index));
         let needs_upkeep = {
             let mut state = self.state.lock();
-            let loaded = state.loaded.as_mut().filter(|_| is_new || lacks_spans);
+            let is_due = |loaded: &&mut Box<Loaded>| {
+                let kept = loaded.sealed.iter().any(|sealed| sealed.base == plan.base);
+                kept && (is_new || lacks_spans)
+            };
+            let loaded = state.loaded.as_mut().filter(is_due);
             loaded.is_some_and(|loaded| {
                 loaded.unwritten.retain(|held| held.base() != plan.base);
                 loaded.unwritten.push(Arc::clone(&index));

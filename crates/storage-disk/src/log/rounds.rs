@@ -126,10 +126,16 @@ impl DiskLog {
             if closing {
                 loaded.active.index.push_largest();
             }
-            take_snapshot(loaded, end, closing);
+            let wanted = closing || self.has_old_segments(loaded);
+            if wanted && let Err(failure) = self.load_producers(&mut state) {
+                tracing::warn!(%failure, "a snapshot waits");
+            }
+            let loaded = state.loaded.as_mut()?;
+            take_snapshot(loaded, end, wanted);
             (self.take_work(loaded, durable.offset), durable)
         };
-        match self.write_work(work) {
+        let written = self.write_work(work);
+        match written.and_then(|()| self.remove_old_segments()) {
             // What was durable when the work was taken: all that a recovery from there needs was
             // part of it.
             Ok(()) => Some(Place {
@@ -240,10 +246,10 @@ impl DiskLog {
 }
 
 /// Takes a snapshot of the producers if one is due.
-fn take_snapshot(loaded: &mut Loaded, end: Offset, closing: bool) {
+fn take_snapshot(loaded: &mut Loaded, end: Offset, wanted: bool) {
     let due = loaded.snapshot.bytes_since >= SNAPSHOT_BYTES
-        || closing && loaded.snapshot.offset != Some(end);
-    if !due || loaded.snapshot.pending.is_some() && !closing {
+        || wanted && loaded.snapshot.offset != Some(end);
+    if !due || loaded.snapshot.pending.is_some() && !wanted {
         return;
     }
     assert!(

@@ -67,6 +67,8 @@ pub(super) struct Loaded {
     pub(super) active: ActiveSegment,
     /// Indexes of sealed segments that are not in their files yet.
     pub(super) unwritten: Vec<Arc<SegmentIndex>>,
+    /// Base offsets of segments before the start whose files are still there.
+    pub(super) retired: Vec<Offset>,
     pub(super) epochs: LeaderEpochs,
     pub(super) epochs_unsaved: bool,
     /// `None` until a batch of an idempotent producer comes, if they must be read from the log.

@@ -26,20 +26,30 @@ impl DiskLog {
         query: TimeQuery,
         isolation: Isolation,
     ) -> Result<Option<OffsetAt>, Fault> {
-        match query {
-            TimeQuery::AtOrAfter(wanted_ms) => self.find_at_or_after(wanted_ms, isolation),
-            TimeQuery::Largest => self.find_largest(isolation),
+        loop {
+            let start = self.start();
+            let found = match query {
+                TimeQuery::AtOrAfter(wanted_ms) => {
+                    self.find_at_or_after(wanted_ms, start, isolation)?
+                }
+                TimeQuery::Largest => self.find_largest(start, isolation)?,
+            };
+            // What was looked at may have been trimmed meanwhile.
+            if found.is_some() || self.start() == start {
+                return Ok(found);
+            }
         }
     }
 
     fn find_at_or_after(
         &self,
         wanted_ms: i64,
+        start: Offset,
         isolation: Isolation,
     ) -> Result<Option<OffsetAt>, Fault> {
         let mut budget = DecodeBudget::new(DECODED_BYTES_MAX);
         let query = TimeQuery::AtOrAfter(wanted_ms);
-        let mut next = Some(self.start());
+        let mut next = Some(start);
         while let Some(plan) = self.next_plan(next, isolation)? {
             next = Some(plan.limit_offset);
             if plan.is_final && self.sealed_largest(&plan)?.is_none_or(|ms| ms < wanted_ms) {
@@ -50,9 +60,9 @@ impl DiskLog {
                     .ask(|index| index.older_than(wanted_ms))
                     .map_or(plan.base, |(_, last)| last.plus(1));
                 let mut answer = Ok(None);
-                reader.each_batch(index, from, &mut |found| {
+                reader.each_batch(index, from.max(start), &mut |found| {
                     if found.header.max_timestamp_ms >= wanted_ms {
-                        answer = self.open_batch(reader, found, query, &mut budget);
+                        answer = self.open_batch(reader, found, (start, query), &mut budget);
                     }
                     if matches!(answer, Ok(None)) {
                         ControlFlow::Continue(())
@@ -69,16 +79,21 @@ impl DiskLog {
         Ok(None)
     }
 
-    fn find_largest(&self, isolation: Isolation) -> Result<Option<OffsetAt>, Fault> {
+    fn find_largest(&self, start: Offset, isolation: Isolation) -> Result<Option<OffsetAt>, Fault> {
         let mut best: Option<(Largest, Offset)> = None;
-        let mut next = Some(self.start());
+        let mut next = Some(start);
         while let Some(plan) = self.next_plan(next, isolation)? {
             next = Some(plan.limit_offset);
             let above = best.map_or(-1, |((timestamp_ms, _), _)| timestamp_ms);
             if plan.is_final && self.sealed_largest(&plan)?.is_none_or(|ms| ms <= above) {
                 continue;
             }
-            if let Some(largest) = self.largest_in(&plan)?.filter(|(ms, _)| *ms > above) {
+            let largest = if plan.base < start {
+                self.largest_behind(&plan, start)?
+            } else {
+                self.largest_in(&plan)?
+            };
+            if let Some(largest) = largest.filter(|(ms, _)| *ms > above) {
                 best = Some((largest, plan.base));
             }
         }
@@ -93,7 +108,7 @@ impl DiskLog {
                 return Err(self.corrupt(last, "its index names no batch"));
             };
             let mut budget = DecodeBudget::new(DECODED_BYTES_MAX);
-            self.open_batch(reader, &found, TimeQuery::Largest, &mut budget)
+            self.open_batch(reader, &found, (start, TimeQuery::Largest), &mut budget)
         })
     }
 
@@ -105,6 +120,11 @@ impl DiskLog {
         loop {
             match self.plan(from, isolation, Access::Blocking) {
                 Ok((plan, _)) => return Ok(plan),
+                Err(Fault::Read(ReadError::OutOfRange { asked, ends }))
+                    if asked < ends.log_start =>
+                {
+                    from = ends.log_start;
+                }
                 Err(Fault::Read(error @ ReadError::Corrupt(_))) => {
                     from = self.step_over(from, isolation, (Access::Blocking, error))?;
                 }
@@ -113,13 +133,17 @@ impl DiskLog {
         }
     }
 
+    /// `None`, too, where the segment was trimmed since it was planned.
     fn in_segment<T>(
         &self,
         plan: &Plan,
-        look: impl FnOnce(&SegmentReader<'_>, &Lookup<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        look: impl FnOnce(&SegmentReader<'_>, &Lookup<'_>) -> Result<Option<T>, Fault>,
+    ) -> Result<Option<T>, Fault> {
         let access = Access::Blocking;
-        let file = self.plan_file(plan, access)?;
+        let file = match self.plan_file(plan, access) {
+            Err(Fault::Read(_)) if self.start() >= plan.limit_offset => return Ok(None),
+            opened => opened?,
+        };
         let index = self.lookup(plan, &*file, access)?;
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         look(&reader, &index)
@@ -167,16 +191,48 @@ impl DiskLog {
         })
     }
 
+    /// The largest timestamp of the visible part of a segment from `start` on, where the log
+    /// begins inside of it: its index speaks of what lies before, too.
+    fn largest_behind(&self, plan: &Plan, start: Offset) -> Result<Option<Largest>, Fault> {
+        self.in_segment(plan, |reader, index| {
+            let mut budget = DecodeBudget::new(DECODED_BYTES_MAX);
+            let mut best: Result<Option<Largest>, Fault> = Ok(None);
+            reader.each_batch(index, start, &mut |found| {
+                let header = &found.header;
+                let query = (start, TimeQuery::Largest);
+                let largest = if header.base_offset < start {
+                    let opened = self.open_batch(reader, found, query, &mut budget);
+                    opened.map(|found| found.map(|found| found.timestamp_ms))
+                } else {
+                    Ok(Some(header.max_timestamp_ms))
+                };
+                best = match (largest, &best) {
+                    (Err(fault), _) => Err(fault),
+                    (Ok(Some(ms)), Ok(known)) if ms > known.map_or(-1, |(best_ms, _)| best_ms) => {
+                        Ok(Some((ms, header.last_offset())))
+                    }
+                    _ => return ControlFlow::Continue(()),
+                };
+                if best.is_err() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })?;
+            best
+        })
+    }
+
     fn open_batch(
         &self,
         reader: &SegmentReader<'_>,
         found: &Found,
-        query: TimeQuery,
+        (start, query): (Offset, TimeQuery),
         budget: &mut DecodeBudget,
     ) -> Result<Option<OffsetAt>, Fault> {
         let range: (Position, Position) = (found.position, found.end());
         let bytes: Bytes = self.read_bytes(reader, range)?;
-        find_in_batch(&bytes, query, budget).map_err(|error| {
+        find_in_batch(&bytes, start, query, budget).map_err(|error| {
             let doing = format!("the batch at offset {}", found.header.base_offset);
             Fault::Read(ReadError::Corrupt(self.failure(&doing, &error)))
         })

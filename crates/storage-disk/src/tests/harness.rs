@@ -106,6 +106,7 @@ pub(super) fn topic(name: &str, id: u8, partitions: u32, segment_bytes: u32) -> 
             segment_bytes,
             segment_ms: Duration::from_hours(1000),
             index_interval_bytes: 200,
+            file_delete_delay: Duration::ZERO,
         },
     }
 }

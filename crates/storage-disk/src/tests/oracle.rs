@@ -39,6 +39,9 @@ pub(super) struct Partition {
     uncertain: Vec<Sent>,
     /// The high watermark that was seen.
     pub(super) visible: i64,
+    /// Where the log begins, and where it may begin since trims went wrong.
+    start: i64,
+    perhaps_starts: Vec<i64>,
     /// The sequence that each producer comes to next.
     sequences: BTreeMap<i64, i32>,
 }
@@ -224,6 +227,11 @@ impl Oracle {
                         "what was visible stays so in one life"
                     );
                     partition.visible = seen;
+                    let start = log.ends().log_start.get();
+                    assert!(
+                        partition.may_start_at(start),
+                        "a log starts at {start}: {partition:?}"
+                    );
                 }
             }
         }
@@ -313,6 +321,23 @@ impl Partition {
         });
     }
 
+    /// The start was to move.
+    pub(super) fn trimmed(&mut self, wanted: i64, ended: Ended) {
+        let wanted = wanted.max(self.start);
+        match ended {
+            Ended::Done => {
+                self.start = wanted;
+                self.perhaps_starts.retain(|perhaps| *perhaps > wanted);
+            }
+            Ended::Unknown => self.perhaps_starts.push(wanted),
+            Ended::Refused => {}
+        }
+    }
+
+    fn may_start_at(&self, start: i64) -> bool {
+        self.start == start || self.perhaps_starts.contains(&start)
+    }
+
     /// An append failed, and may be there all the same.
     pub(super) fn uncertain(&mut self, values: Vec<Vec<u8>>, producer: Option<(i64, i32)>) {
         let last = self.uncertain.last().or_else(|| self.sent.last());
@@ -342,19 +367,26 @@ impl Partition {
         };
         let batches = self.sent.iter().chain(&self.uncertain);
         let possible: Vec<&Vec<u8>> = batches.flat_map(|sent| &sent.values).collect();
+        let start = ends.log_start.get();
         assert!(
-            found.len() <= possible.len(),
+            self.may_start_at(start),
+            "{what}: starts at {start}: {self:?}"
+        );
+        (self.start, self.perhaps_starts) = (start, Vec::new());
+        let before = usize::try_from(start).expect("few");
+        assert!(
+            before + found.len() <= possible.len(),
             "{what}: records that nobody sent"
         );
-        for ((offset, value), (expected_offset, expected)) in found.iter().zip((0..).zip(possible))
-        {
+        let possible = (0..).zip(possible).skip(before);
+        for ((offset, value), (expected_offset, expected)) in found.iter().zip(possible) {
             assert_eq!(*offset, expected_offset, "{what}: no offset is missing");
             assert!(
                 value == expected,
                 "{what}: the record at {offset} is another"
             );
         }
-        let end = i64::try_from(found.len()).expect("few");
+        let end = start + i64::try_from(found.len()).expect("few");
         assert_eq!(
             ends.log_end.get(),
             end,

@@ -55,6 +55,18 @@ pub(super) const SCENARIOS: &[(&str, &[Step])] = &[
     ("a cut, and life after it", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Sync, Append(0, 0, 2, 200), Cut(11), Append(0, 0, 1, 300), Sync, Maintain]),
     ("cuts in rolls", &[Create(0, 1, NARROW), Append(0, 0, 1, 400), Sync, Append(0, 0, 1, 400), Append(0, 0, 1, 400), Cut(5), Append(0, 0, 1, 400), Append(0, 0, 1, 400), Cut(6), Append(0, 0, 1, 400), Sync]),
     ("a cut after a kill", &[Create(0, 1, NARROW), Append(0, 0, 1, 400), Sync, Append(0, 0, 1, 400), Kill, Cut(7), Append(0, 0, 1, 50), Sync]),
+    ("a trim", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Append(0, 0, 1, 50), Sync, Trim(0, 0, 70), Maintain]),
+    ("a trim inside a batch", &[Create(0, 1, WIDE), Append(0, 0, 5, 50), Sync, Trim(0, 0, 40), Read(0, 0), Append(0, 0, 1, 50), Sync, Maintain]),
+    ("a trim to the end", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Trim(0, 0, 100), Maintain, Append(0, 0, 1, 500), Sync, Maintain]),
+    ("trims one after the other", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Trim(0, 0, 50), Maintain, Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Trim(0, 0, 75), Trim(0, 0, 30), Maintain, Trim(0, 0, 100)]),
+    ("a trim with a producer", &[Create(0, 1, NARROW), Produce(0, 0, 1, 400), Produce(0, 0, 2, 400), Produce(0, 0, 1, 400), Sync, Trim(0, 0, 100), Append(0, 0, 1, 400), Maintain, Sync, Append(0, 0, 1, 50), Maintain]),
+    ("a trim after a kill", &[Create(0, 1, NARROW), Produce(0, 0, 1, 400), Append(0, 0, 1, 400), Append(0, 0, 1, 400), Sync, Kill, Trim(0, 0, 100), Append(0, 0, 1, 50), Maintain, Sync, Maintain]),
+    ("a trim, and a clean end", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Trim(0, 0, 50), Close, Append(0, 0, 1, 500), Sync, Trim(0, 0, 100), Close, Read(0, 0)]),
+    ("a trim of what nobody synced", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Trim(0, 0, 100), Maintain, Append(0, 0, 1, 50), Sync]),
+    ("a trim beside a roll that nobody synced", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Sync, Maintain, Append(0, 0, 1, 500), Trim(0, 0, 100), Maintain, Maintain]),
+    ("trims over partitions", &[Create(0, 2, NARROW), Append(0, 0, 1, 500), Append(0, 1, 1, 500), Append(0, 0, 1, 500), Append(0, 1, 1, 500), Sync, Trim(0, 1, 100), Trim(0, 0, 50), Maintain, Append(0, 0, 1, 50), Sync, Maintain]),
+    ("a trim, and the topic goes", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Trim(0, 0, 100), Maintain, Remove(0), Maintain, Create(0, 1, NARROW), Append(0, 0, 1, 50), Sync]),
+    ("a trim on a full disk", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Room(50), Trim(0, 0, 50), Maintain, Space, Trim(0, 0, 100), Maintain]),
     ("rows", &[Commit(0, 50), Commit(1, 50), Commit(0, 60), Forget(1), Commit(1, 70)]),
     ("rows over lives", &[Commit(0, 50), Kill, Commit(0, 60), Close, Commit(1, 50), Cut(9), Forget(0)]),
     ("rows that fill the files", &[Commit(0, 1500), Commit(0, 1500), Commit(0, 1500), Commit(0, 1500), Commit(1, 50), Commit(0, 1500)]),
@@ -76,7 +88,7 @@ pub(super) fn random(rng: &SeededRng) -> Vec<Step> {
     let steps = 10 + below(40);
     let mut script = vec![Create(topic(), 1 + partition(), segment_bytes())];
     for _ in 0..steps {
-        script.push(match below(28) {
+        script.push(match below(31) {
             0 => Create(topic(), 1 + partition(), segment_bytes()),
             1 => Remove(topic()),
             2 => Grow(topic(), 1 + partition() + partition()),
@@ -93,6 +105,11 @@ pub(super) fn random(rng: &SeededRng) -> Vec<Step> {
                 let producer = i64::try_from(1 + below(3)).expect("small");
                 Produce(topic(), partition(), producer, size(400))
             }
+            28..=30 => Trim(
+                topic(),
+                partition(),
+                i64::try_from(below(101)).expect("small"),
+            ),
             21 => Append(topic(), partition(), 1 + size(4), size(3000)),
             _ => Append(topic(), partition(), 1 + size(2), size(400)),
         });

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use records::CheckedBatch;
-use storage::{AppendError, CommitError, Log, LogStore, StoreError, Write};
+use records::{CheckedBatch, Offset};
+use storage::{AppendError, CommitError, Log, LogStore, StoreError, TrimError, Write};
 use vfs::{NameRule, SimOptions, SimVfs};
 
 use super::harness::{Life, append, batch, now, options, produced, read_from, try_start};
@@ -29,6 +29,8 @@ pub(super) enum Step {
     Append(u8, u32, usize, usize),
     /// As an idempotent producer: topic, partition, producer, bytes.
     Produce(u8, u32, i64, usize),
+    /// Topic, partition: the start moves to this percentage of what is visible.
+    Trim(u8, u32, i64),
     /// One commit round.
     Sync,
     /// One round of maintenance.
@@ -175,6 +177,7 @@ impl Run {
             Produce(topic, partition, producer, bytes) => {
                 self.append(topic, partition, Some(producer), (1, bytes));
             }
+            Trim(topic, partition, percentage) => self.trim(topic, partition, percentage),
             Sync => self.live(|life| life.sync()),
             Maintain => self.live(|life| life.maintain()),
             Commit(row, bytes) => {
@@ -321,6 +324,28 @@ impl Run {
         }
     }
 
+    fn trim(&mut self, number: u8, partition: u32, percentage: i64) {
+        self.note();
+        let Some((log, _)) = self.target(number, partition, None) else {
+            return;
+        };
+        let wanted = log.ends().high_watermark.get() * percentage / 100;
+        let trimmed = now(log.trim(Offset::new(wanted)));
+        let ended = match &trimmed {
+            Ok(_) => Ended::Done,
+            Err(TrimError::NoSpace(_)) if !self.vfs.is_stopped() => Ended::Refused,
+            Err(_) => Ended::Unknown,
+        };
+        if let Err(error) = &trimmed
+            && !matches!(error, TrimError::NoSpace(_))
+        {
+            self.fault("trim", error);
+        }
+        let topic = self.oracle.topics.get_mut(&number).expect("asked above");
+        topic.partitions[partition as usize].trimmed(wanted, ended);
+        self.note();
+    }
+
     fn commit(&mut self, row: u8, value: Option<Bytes>) {
         let life = self.life.as_ref().expect("a step is of a life");
         let write = Write {
@@ -348,11 +373,14 @@ impl Run {
         };
         let known = &self.oracle.topics[&number].partitions[partition as usize];
         // A small limit, so that a read is many reads.
-        match read_from(&*log, log.ends().log_start, 2000) {
+        let start = log.ends().log_start;
+        match read_from(&*log, start, 2000) {
             Ok(seen) => {
                 let values = known.sent.iter().flat_map(|sent| &sent.values);
                 let visible = usize::try_from(known.visible).expect("few");
-                let expected: Vec<_> = (0..).zip(values.cloned()).take(visible).collect();
+                let before = usize::try_from(start.get()).expect("few");
+                let expected = (0..).zip(values.cloned()).take(visible).skip(before);
+                let expected: Vec<_> = expected.collect();
                 assert!(
                     seen == expected,
                     "{}: a read shows something else",

@@ -47,6 +47,25 @@ pub struct Watermark {
 }
 
 impl Watermark {
+    /// What both say together: no end moves back, whichever was written last.
+    #[must_use]
+    pub(super) fn or_newer(&self, other: &Self) -> Self {
+        assert_eq!(self.partition, other.partition, "both speak of one log");
+        if skips(Safeguard::JournalStart) {
+            return *other;
+        }
+        let ahead = if other.durable_end >= self.durable_end {
+            other
+        } else {
+            self
+        };
+        Self {
+            log_start: self.log_start.max(other.log_start),
+            cleaned_to: self.cleaned_to.max(other.cleaned_to),
+            ..*ahead
+        }
+    }
+
     /// Appends the entry to a body.
     pub(super) fn encode(&self, body: &mut Vec<u8>) {
         let start = body.len();

@@ -495,3 +495,24 @@ fn only_our_names_are_ours() {
         assert_eq!(generation_of(name), expected, "{name}");
     }
 }
+
+/// Upkeep that took its word before a trim, and says it after: neither takes the other back.
+#[test]
+fn no_end_moves_back_by_what_is_written_last() {
+    let disk = disk();
+    let (mut journal, _) = open(&disk);
+    journal.mark_open(BOOT).expect("room");
+    let at = |durable_end: i64, log_start: i64| Watermark {
+        log_start: Offset::new(log_start),
+        ..entry(0, durable_end)
+    };
+    for written in [at(10, 8), at(12, 3), at(9, 9), at(5, 1)] {
+        journal.append_entries(&[written]).expect("room");
+    }
+    let both = Watermark {
+        log_start: Offset::new(9),
+        ..at(12, 3)
+    };
+    assert_eq!(state(&disk).watermarks.values().next(), Some(&both));
+    assert_eq!(journal.known(&[both.partition]), [both]);
+}

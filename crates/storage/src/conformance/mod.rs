@@ -21,6 +21,7 @@ mod run;
 mod samples;
 pub mod times;
 pub mod topics;
+pub mod trims;
 pub mod waits;
 
 use std::fmt;
@@ -162,6 +163,17 @@ macro_rules! store_conformance_tests {
                 the_largest_is_the_first_of_equals,
                 append_time_counts_for_all_records,
                 times_are_found_across_segments,
+            ];
+            trims: [
+                a_trim_moves_the_start,
+                a_start_never_moves_back,
+                a_trim_outside_is_refused,
+                a_trim_to_the_end_empties_the_log,
+                times_before_the_start_are_not_found,
+                a_trimmed_log_keeps_its_producers,
+                chunks_outlive_a_trim,
+                epochs_before_the_start_end_there,
+                a_start_survives,
             ];
             waits: [
                 an_append_wakes_all_waiters,

@@ -169,6 +169,35 @@ const DEFECTS: &[(Defect, Case)] = &[
         case!(restarts::producers_survive),
     ),
     (
+        Defect::TrimDoesNothing,
+        case!(trims::a_trim_moves_the_start),
+    ),
+    (
+        Defect::TrimDoesNothing,
+        case!(trims::a_trim_to_the_end_empties_the_log),
+    ),
+    (
+        Defect::TrimDoesNothing,
+        case!(trims::times_before_the_start_are_not_found),
+    ),
+    (
+        Defect::TrimDoesNothing,
+        case!(trims::epochs_before_the_start_end_there),
+    ),
+    (Defect::TrimDoesNothing, case!(trims::a_start_survives)),
+    (
+        Defect::TrimAnswersAsAsked,
+        case!(trims::a_start_never_moves_back),
+    ),
+    (
+        Defect::TrimAnswersAsAsked,
+        case!(trims::a_trim_outside_is_refused),
+    ),
+    (
+        Defect::ProducersForgotten,
+        case!(trims::a_trimmed_log_keeps_its_producers),
+    ),
+    (
         Defect::RestartReusesVersions,
         case!(restarts::rows_and_versions_survive),
     ),
@@ -218,6 +247,7 @@ fn every_case_is_run() {
         include_str!("restarts.rs"),
         include_str!("times.rs"),
         include_str!("topics.rs"),
+        include_str!("trims.rs"),
         include_str!("waits.rs"),
     ];
     let mut cases = 0;

@@ -10,7 +10,7 @@ use super::Switches;
 use crate::epochs::LeaderEpochs;
 use crate::log::{
     AppendError, AppendTicket, Chunk, Ends, EpochEnd, Fence, Footprint, Isolation, Log, OffsetAt,
-    ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery,
+    ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery, TrimError,
 };
 use crate::producer_state::{ProducerTable, Verdict};
 use crate::progress::Progress;
@@ -38,8 +38,9 @@ pub(super) struct Origin {
 
 #[derive(Debug)]
 struct State {
+    /// Those before the start too: they say what producers wrote.
     batches: Vec<Stored>,
-    size_bytes: u64,
+    log_start: Offset,
     log_end: Offset,
     producers: ProducerTable,
     epochs: LeaderEpochs,
@@ -90,7 +91,6 @@ impl State {
             "a batch is as long as it says"
         );
         self.log_end = header.next_offset();
-        self.size_bytes += stored.bytes.len() as u64;
         self.epochs
             .on_append(header.leader_epoch, header.base_offset);
         self.producers.record(header);
@@ -109,14 +109,18 @@ impl State {
 
 impl MemoryLog {
     pub(super) fn empty(origin: Origin) -> Self {
-        Self::restored(origin, Vec::new(), Offset::ZERO)
+        Self::restored(origin, Vec::new(), (Offset::ZERO, Offset::ZERO))
     }
 
-    /// A log that holds `batches`, all durable, and goes on at `log_end`.
-    pub(super) fn restored(origin: Origin, batches: Vec<Stored>, log_end: Offset) -> Self {
+    /// A log that holds `batches`, all durable, and goes from `log_start` to `log_end`.
+    pub(super) fn restored(
+        origin: Origin,
+        batches: Vec<Stored>,
+        (log_start, log_end): (Offset, Offset),
+    ) -> Self {
         let mut state = State {
             batches: Vec::new(),
-            size_bytes: 0,
+            log_start,
             log_end: Offset::ZERO,
             producers: ProducerTable::new(),
             epochs: LeaderEpochs::new(),
@@ -131,6 +135,7 @@ impl MemoryLog {
             "the batches reach to the durable end"
         );
         state.epochs.on_append(origin.leader_epoch, log_end);
+        state.epochs.truncate_from_start(log_start);
         Self {
             origin,
             progress: Progress::new(log_end),
@@ -139,9 +144,12 @@ impl MemoryLog {
         }
     }
 
-    pub(super) fn durable_batches(&self) -> (Vec<Stored>, Offset) {
+    /// What is durable, and where that begins and ends.
+    pub(super) fn durable_batches(&self) -> (Vec<Stored>, (Offset, Offset)) {
         let durable_end = self.progress.durable_end();
-        (self.state.lock().visible(durable_end).to_vec(), durable_end)
+        let state = self.state.lock();
+        let batches = state.visible(durable_end).to_vec();
+        (batches, (state.log_start, durable_end))
     }
 
     pub(super) fn commit(&self) {
@@ -177,7 +185,7 @@ impl MemoryLog {
         let last_stable = high_watermark;
         let log_end = state.log_end;
         let ends = Ends {
-            log_start: Offset::ZERO,
+            log_start: state.log_start,
             last_stable,
             high_watermark,
             log_end,
@@ -253,21 +261,38 @@ impl MemoryLog {
         Ok(slice)
     }
 
+    fn trim_now(&self, new_start: Offset) -> Result<Offset, TrimError> {
+        let mut state = self.state.lock();
+        state.accepts()?;
+        let ends = self.ends_of(&state);
+        if new_start < Offset::ZERO || new_start > ends.high_watermark {
+            let asked = new_start;
+            return Err(TrimError::OutOfRange { asked, ends });
+        }
+        if new_start > ends.log_start {
+            state.log_start = new_start;
+            state.epochs.truncate_from_start(new_start);
+        }
+        Ok(state.log_start)
+    }
+
     fn find_by_time(
         &self,
         query: TimeQuery,
         isolation: Isolation,
     ) -> Result<Option<OffsetAt>, ReadError> {
-        let visible = {
+        let (log_start, visible) = {
             let state = self.state.lock();
             state.serves()?;
-            state
-                .visible(self.ends_of(&state).visible_end(isolation))
-                .to_vec()
+            let ends = self.ends_of(&state);
+            let visible = state.visible(ends.visible_end(isolation));
+            let kept = |stored: &&Stored| stored.header.next_offset() > ends.log_start;
+            let visible: Vec<Stored> = visible.iter().filter(kept).cloned().collect();
+            (ends.log_start, visible)
         };
         let mut budget = DecodeBudget::new(DECODED_BYTES_MAX);
         let mut find = |stored: &Stored| {
-            find_in_batch(&stored.bytes, query, &mut budget)
+            find_in_batch(&stored.bytes, log_start, query, &mut budget)
                 .map_err(|error| damaged(&stored.header, &error))
         };
         match query {
@@ -283,15 +308,20 @@ impl MemoryLog {
                 Ok(None)
             }
             TimeQuery::Largest => {
-                // Of equals `max_by_key` gives the last, and the first is wanted.
-                match visible
-                    .iter()
-                    .rev()
-                    .max_by_key(|stored| stored.header.max_timestamp_ms)
-                {
-                    Some(stored) => find(stored),
-                    None => Ok(None),
+                // What the head of the first batch says may be of records before the start.
+                let mut best = match visible.first() {
+                    Some(first) => find(first)?,
+                    None => return Ok(None),
+                };
+                for stored in &visible {
+                    let largest_ms = stored.header.max_timestamp_ms;
+                    if stored.header.base_offset >= log_start
+                        && largest_ms > best.map_or(-1, |best| best.timestamp_ms)
+                    {
+                        best = find(stored)?.or(best);
+                    }
                 }
+                Ok(best)
             }
         }
     }
@@ -312,7 +342,7 @@ impl Log for MemoryLog {
                     self.progress.advance(end);
                     self.waiters.wake_all();
                 }
-                AppendTicket::placed_at(base, end, Offset::ZERO, &self.progress)
+                AppendTicket::placed_at(base, end, self.ends().log_start, &self.progress)
             }
             Err(error) => AppendTicket::refused(error),
         }
@@ -335,6 +365,10 @@ impl Log for MemoryLog {
         Box::pin(async move { self.find_by_time(query, isolation) })
     }
 
+    fn trim(&self, new_start: Offset) -> BoxFuture<'_, Result<Offset, TrimError>> {
+        Box::pin(async move { self.trim_now(new_start) })
+    }
+
     fn ends(&self) -> Ends {
         self.ends_of(&self.state.lock())
     }
@@ -352,7 +386,7 @@ impl Log for MemoryLog {
 
     fn epoch_end(&self, epoch: i32) -> Option<EpochEnd> {
         let state = self.state.lock();
-        state.epochs.end_of(epoch, state.log_end, Offset::ZERO)
+        state.epochs.end_of(epoch, state.log_end, state.log_start)
     }
 
     fn leader_epoch(&self) -> i32 {
@@ -360,8 +394,11 @@ impl Log for MemoryLog {
     }
 
     fn footprint(&self) -> Footprint {
+        let state = self.state.lock();
+        let kept = |stored: &&Stored| stored.header.next_offset() > state.log_start;
+        let sizes = state.batches.iter().filter(kept);
         Footprint {
-            size_bytes: self.state.lock().size_bytes,
+            size_bytes: sizes.map(|stored| stored.bytes.len() as u64).sum(),
             segments: 1,
         }
     }

@@ -114,8 +114,8 @@ impl MemoryStore {
         for (name, topic) in &*self.topics.lock() {
             let logs = topic.logs.iter().map(|(&partition, log)| {
                 log.close(&ended);
-                let (batches, durable_end) = log.durable_batches();
-                let log = MemoryLog::restored(store.origin(&topic.meta), batches, durable_end);
+                let (batches, ends) = log.durable_batches();
+                let log = MemoryLog::restored(store.origin(&topic.meta), batches, ends);
                 (partition, Arc::new(log))
             });
             let topic = Topic {

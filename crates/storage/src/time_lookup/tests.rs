@@ -12,12 +12,13 @@ fn batch(codec: Codec, timestamps_ms: &[i64]) -> Bytes {
             .expect("a small record");
     }
     let mut batch = builder.build().expect("a small batch");
-    batch.place(records::Offset::new(50), 3);
+    batch.place(Offset::new(50), 3);
     batch.into_bytes()
 }
 
 fn find(batch: &Bytes, query: TimeQuery) -> Option<(i64, i64)> {
-    let found = find_in_batch(batch, query, &mut DecodeBudget::new(10_000)).expect("it opens");
+    let found = find_in_batch(batch, Offset::ZERO, query, &mut DecodeBudget::new(10_000))
+        .expect("it opens");
     found.map(|found| {
         assert_eq!(found.leader_epoch, 3);
         (found.offset.get(), found.timestamp_ms)
@@ -38,6 +39,24 @@ fn records_are_found_by_time() {
         for (query, expected) in cases {
             assert_eq!(find(&batch, query), expected, "{query:?}");
         }
+    }
+}
+
+#[test]
+fn records_before_the_start_are_not_found() {
+    let batch = batch(Codec::None, &[40, 10, 30]);
+    let mut budget = DecodeBudget::new(10_000);
+    let mut find = |from: i64, query| {
+        let found = find_in_batch(&batch, Offset::new(from), query, &mut budget);
+        found.expect("it opens").map(|found| found.offset.get())
+    };
+    for (from, late_enough, largest) in [
+        (50, Some(50), Some(50)),
+        (51, Some(52), Some(52)),
+        (53, None, None),
+    ] {
+        assert_eq!(find(from, TimeQuery::AtOrAfter(20)), late_enough);
+        assert_eq!(find(from, TimeQuery::Largest), largest);
     }
 }
 
@@ -70,13 +89,13 @@ fn a_header_that_promises_too_much_is_not_believed() {
 fn a_batch_that_opens_beyond_the_budget_is_refused() {
     let batch = batch(Codec::Zstd, &[10; 50]);
     let query = TimeQuery::AtOrAfter(11);
-    let refused = find_in_batch(&batch, query, &mut DecodeBudget::new(1_000));
+    let refused = find_in_batch(&batch, Offset::ZERO, query, &mut DecodeBudget::new(1_000));
     assert_eq!(
         refused,
         Err(BatchError::BudgetExceeded { limit_bytes: 1_000 })
     );
     assert_eq!(
-        find_in_batch(&batch, query, &mut DecodeBudget::new(100_000)),
+        find_in_batch(&batch, Offset::ZERO, query, &mut DecodeBudget::new(100_000)),
         Ok(None)
     );
 }

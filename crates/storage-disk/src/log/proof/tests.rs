@@ -58,6 +58,7 @@ fn make(disk: &Disk) -> Arc<DiskLog> {
             segment_bytes: u32::try_from(segment_bytes).expect("small"),
             segment_ms: Duration::from_hours(1000),
             index_interval_bytes: 200,
+            ..LogConfig::default()
         },
     };
     run(async { disk.store.create(&topic, 0..1).await.expect("made") });

@@ -9,7 +9,7 @@ use records::{BatchHeader, CheckLimits, CheckedBatch, Offset};
 use crate::conformance::{Fixture, run};
 use crate::log::{
     AppendTicket, Chunk, Ends, EpochEnd, Fence, Footprint, Isolation, Log, OffsetAt, ReadError,
-    ReadLimit, ReadSlice, StorageFailure, TimeQuery,
+    ReadLimit, ReadSlice, StorageFailure, TimeQuery, TrimError,
 };
 use crate::memory::{MemoryStore, Table};
 use crate::metadata::{CommitError, Entry, Key, MetaError, Metadata, Version, Versioned, Write};
@@ -40,6 +40,8 @@ pub(super) enum Defect {
     RemoveDoesNothing,
     RemoveIgnoresTheId,
     RestartLosesRecords,
+    TrimDoesNothing,
+    TrimAnswersAsAsked,
     RestartReusesVersions,
     ChecksIgnored,
     ConflictWrites,
@@ -229,6 +231,17 @@ impl Log for BrokenLog {
             }
             (Defect::LargestIsTheLast, TimeQuery::Largest) => Box::pin(self.largest_of_the_last()),
             _ => self.inner.offset_at(query, isolation),
+        }
+    }
+
+    fn trim(&self, new_start: Offset) -> BoxFuture<'_, Result<Offset, TrimError>> {
+        match self.defect {
+            Defect::TrimDoesNothing => Box::pin(async move { Ok(new_start) }),
+            Defect::TrimAnswersAsAsked => Box::pin(async move {
+                drop(self.inner.trim(new_start).await);
+                Ok(new_start)
+            }),
+            _ => self.inner.trim(new_start),
         }
     }
 
