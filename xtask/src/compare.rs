@@ -19,6 +19,7 @@ mod durability;
 mod figures;
 mod page;
 mod scenarios;
+mod svg;
 
 use std::path::PathBuf;
 
@@ -125,7 +126,8 @@ fn kafka(arguments: &[String]) -> Result<(), String> {
     }
     let mut page = page::Page::begin(&plan, arguments)?;
     for scenario in chosen {
-        page.scenario(scenario, &measure_all(scenario, &plan)?);
+        let (pairs, disturbed) = measure_all(scenario, &plan)?;
+        page.scenario(scenario, &pairs, &disturbed);
     }
     match keep {
         Some(file) => page.keep(&file),
@@ -142,11 +144,22 @@ fn named(name: &str) -> Result<&'static Scenario, String> {
 /// The figures of one pair; without Kafka where it is not measured.
 type Pair = (Vec<Figure>, Option<Vec<Figure>>);
 
-fn measure_all(scenario: &Scenario, plan: &Plan) -> Result<Vec<Pair>, String> {
-    let measure = |kind: Kind| {
+/// All pairs, and which runs something else disturbed.
+fn measure_all(scenario: &Scenario, plan: &Plan) -> Result<(Vec<Pair>, Vec<String>), String> {
+    let mut disturbed = Vec::new();
+    let mut measure = |kind: Kind| {
+        let before = stolen()?;
         let figures = (scenario.measure)(kind, plan);
         let figures = figures.map_err(|error| format!("{}, {kind:?}: {error}", scenario.name))?;
         eprintln!("{} {kind:?}: {}", scenario.name, figures::raw(&figures));
+        let after = stolen()?;
+        let part = (after.0 - before.0) / (after.1 - before.1).max(1.0);
+        if part > STOLEN_MOST {
+            let percent = part * 100.0;
+            disturbed.push(format!(
+                "{kind:?}: {percent:.1} % of the machine's time was stolen"
+            ));
+        }
         Ok::<_, String>(figures)
     };
     let mut pairs = Vec::new();
@@ -163,5 +176,17 @@ fn measure_all(scenario: &Scenario, plan: &Plan) -> Result<Vec<Pair>, String> {
             }
         });
     }
-    Ok(pairs)
+    Ok((pairs, disturbed))
+}
+
+/// The part of its time that a machine may lose to others while something is measured.
+const STOLEN_MOST: f64 = 0.01;
+
+/// Ticks of all cores that the hypervisor gave to others, and all ticks (proc(5), `cpu` in stat).
+fn stolen() -> Result<(f64, f64), String> {
+    let stat = std::fs::read_to_string("/proc/stat").map_err(|error| error.to_string())?;
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks = line.split_whitespace().skip(1).take(8);
+    let ticks: Vec<f64> = ticks.filter_map(|word| word.parse().ok()).collect();
+    Ok((ticks.get(7).copied().unwrap_or(0.0), ticks.iter().sum()))
 }

@@ -210,6 +210,24 @@ impl Broker {
         self.kind
     }
 
+    /// Ends it as its owner would, and starts it again on the same directory; `first_ack_ms` is then
+    /// that of the second start.
+    pub(super) fn restart(mut self, plan: &Plan) -> Result<Self, String> {
+        let mut kill = Command::new("kill");
+        succeed(kill.args(["-TERM", &self.child.id().to_string()]))?;
+        self.child.wait().map_err(|error| error.to_string())?;
+        launch(self.kind, plan, self.directory)
+    }
+
+    /// The directory of one partition.
+    pub(super) fn partition_directory(&self, topic: &str, partition: i32) -> PathBuf {
+        let data = self.directory.join("data");
+        match self.kind {
+            Kind::Ottla => data.join(topic).join(format!("partition{partition}")),
+            Kind::Kafka => data.join(format!("{topic}-{partition}")),
+        }
+    }
+
     /// CPU seconds of the process while `work` runs.
     pub(super) fn cpu_seconds<T>(
         &self,

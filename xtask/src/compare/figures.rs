@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Pair;
+use super::svg::Series;
 
 /// One number. A lower one is better, unless its name says what is better.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +123,26 @@ pub(super) fn table(pairs: &[Pair]) -> String {
     text
 }
 
+/// The medians of a curve, figure by figure.
+pub(super) fn curves(pairs: &[Pair]) -> Vec<Series> {
+    let mut curves: Vec<Series> = Vec::new();
+    let first = pairs.first().map(|(ottla, _)| ottla.as_slice());
+    for figure in first.unwrap_or_default() {
+        let Some(at) = figure.at else { continue };
+        let ottla = median(&values(pairs.iter().map(|(ottla, _)| ottla), figure));
+        let kafka = values(pairs.iter().filter_map(|(_, kafka)| kafka.as_ref()), figure);
+        let point = (at, ottla, (!kafka.is_empty()).then(|| median(&kafka)));
+        match curves.iter_mut().find(|curve| curve.name == figure.name) {
+            Some(curve) => curve.points.push(point),
+            None => curves.push(Series {
+                name: figure.name.clone(),
+                points: vec![point],
+            }),
+        }
+    }
+    curves
+}
+
 /// Why writing to a `String` cannot fail.
 pub(super) const WRITES: &str = "a String takes every write";
 
@@ -144,7 +165,7 @@ pub(super) fn median(sorted: &[f64]) -> f64 {
 mod tests {
     //! Medians and ratios.
 
-    use super::{Pair, figure, median, table};
+    use super::{Figure, Pair, Series, curves, figure, median, table};
 
     #[test]
     fn medians() {
@@ -164,5 +185,26 @@ mod tests {
         let alone: Vec<Pair> = pairs.into_iter().map(|(ottla, _)| (ottla, None)).collect();
         let text = table(&alone);
         assert!(text.contains("| start, ms | 2.00 | 1.00–4.00 |"), "{text}");
+    }
+
+    #[test]
+    fn a_curve_is_made_of_the_medians_at_its_places() {
+        let at = |place, value| Figure {
+            at: Some(place),
+            ..figure("MiB/s", value)
+        };
+        let pairs: Vec<Pair> = [1.0, 2.0, 9.0]
+            .map(|value| {
+                (
+                    vec![at(1, value), at(10, value * 2.0)],
+                    Some(vec![at(1, 5.0)]),
+                )
+            })
+            .to_vec();
+        let curve = Series {
+            name: "MiB/s".to_owned(),
+            points: vec![(1, 2.0, Some(5.0)), (10, 4.0, None)],
+        };
+        assert_eq!(curves(&pairs), [curve]);
     }
 }

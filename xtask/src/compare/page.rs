@@ -5,13 +5,15 @@ use std::path::Path;
 
 use super::figures::{self, WRITES};
 use super::scenarios::Scenario;
-use super::{Pair, Plan, broker};
+use super::{Pair, Plan, broker, svg};
 
 /// Tables as they come, and raw figures behind them.
 #[derive(Debug)]
 pub(super) struct Page {
     text: String,
     raw: String,
+    /// By the name of their scenario.
+    pictures: Vec<(&'static str, String)>,
 }
 
 impl Page {
@@ -20,6 +22,7 @@ impl Page {
         let mut page = Self {
             text: String::new(),
             raw: String::new(),
+            pictures: Vec::new(),
         };
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
@@ -43,10 +46,17 @@ impl Page {
     }
 
     /// The table of a scenario.
-    pub(super) fn scenario(&mut self, scenario: &Scenario, pairs: &[Pair]) {
+    pub(super) fn scenario(&mut self, scenario: &Scenario, pairs: &[Pair], disturbed: &[String]) {
         let title = format!("## {}\n\n{}\n", scenario.name, scenario.about);
         self.say(&title);
         self.say(&figures::table(pairs));
+        for run in disturbed {
+            self.say(&format!("Disturbed: {run}.\n"));
+        }
+        if let Some(axis) = scenario.axis {
+            let picture = svg::picture(axis, &figures::curves(pairs));
+            self.pictures.push((scenario.name, picture));
+        }
         for (number, (ottla, kafka)) in pairs.iter().enumerate() {
             let mut note = |who: &str, figures: &[figures::Figure]| {
                 let raw = figures::raw(figures);
@@ -60,12 +70,19 @@ impl Page {
         }
     }
 
-    /// Writes the page.
+    /// Writes the page, and each picture beside it.
     pub(super) fn keep(&self, file: &Path) -> Result<(), String> {
-        let text = format!(
-            "# Measured\n\n{}## Raw figures\n\n```\n{}```\n",
-            self.text, self.raw
-        );
-        std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let written = |file: &Path, text: &str| {
+            std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+        };
+        let mut text = format!("# Measured: {stem}\n\n{}", self.text);
+        for (name, picture) in &self.pictures {
+            let beside = format!("{stem}-{name}.svg");
+            written(&file.with_file_name(&beside), picture)?;
+            writeln!(text, "![{name}]({beside})\n").expect(WRITES);
+        }
+        write!(text, "## Raw figures\n\n```\n{}```\n", self.raw).expect(WRITES);
+        written(file, &text)
     }
 }

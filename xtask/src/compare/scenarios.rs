@@ -1,6 +1,11 @@
 //! The scenarios of a comparison, each by its name.
 
+mod beside;
+mod curves;
+mod floor;
 mod latency;
+mod many;
+mod others;
 mod throughput;
 
 use super::Plan;
@@ -16,6 +21,8 @@ pub(super) struct Scenario {
     pub(super) about: &'static str,
     /// Whether Kafka is measured too.
     pub(super) kafka: bool,
+    /// For a curve: what its places are.
+    pub(super) axis: Option<&'static str>,
     /// Starts a broker, measures it, stops it.
     pub(super) measure: fn(Kind, &Plan) -> Result<Vec<Figure>, String>,
 }
@@ -26,19 +33,113 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "start",
         about: "exec to the first acknowledged record on an empty directory, and memory then",
         kafka: true,
+        axis: None,
         measure: throughput::start,
     },
     Scenario {
         name: "throughput",
         about: "1 KiB records in batches of 1 MiB and of 16 KiB in, and out from the page cache",
         kafka: true,
+        axis: None,
         measure: throughput::throughput,
+    },
+    Scenario {
+        name: "small-records",
+        about: "records of 100 bytes in batches of 1 MiB, beside those of 1 KiB",
+        kafka: true,
+        axis: None,
+        measure: throughput::small_records,
+    },
+    Scenario {
+        name: "compressed",
+        about: "batches of 1 MiB as lz4 and zstd: CPU for what is on the wire, and for the records in it",
+        kafka: true,
+        axis: None,
+        measure: throughput::compressed,
     },
     Scenario {
         name: "latency",
         about: "10,000 single records of 1 KiB a second over 6 partitions, in and out",
         kafka: true,
+        axis: None,
         measure: latency::latency,
+    },
+    Scenario {
+        name: "floor",
+        about: "the same load, beside a program in C that only receives, writes, answers and hands out",
+        kafka: false,
+        axis: None,
+        measure: floor::compare,
+    },
+    Scenario {
+        name: "second-client",
+        about: "single records and large batches by franz-go: does `ottla bench` flatter?",
+        kafka: true,
+        axis: None,
+        measure: others::second_client,
+    },
+    Scenario {
+        name: "grpc",
+        about: "1 KiB records by ProduceStream and Consume, beside the Kafka protocol",
+        kafka: false,
+        axis: None,
+        measure: others::grpc,
+    },
+    Scenario {
+        name: "cold-reader",
+        about: "5,000 records/s, quiet and beside a reader of segments that the page cache does not hold",
+        kafka: true,
+        axis: None,
+        measure: beside::cold_reader,
+    },
+    Scenario {
+        name: "rolls",
+        about: "5,000 records/s, with large segments and with segments of 1 MiB",
+        kafka: true,
+        axis: None,
+        measure: beside::rolls,
+    },
+    Scenario {
+        name: "many-partitions",
+        about: "10,000 partitions: memory, and a clean restart",
+        kafka: true,
+        axis: None,
+        measure: many::partitions,
+    },
+    Scenario {
+        name: "idle-connections",
+        about: "10,000 connections that asked once: memory of the process",
+        kafka: true,
+        axis: None,
+        measure: many::connections,
+    },
+    Scenario {
+        name: "curve-partitions",
+        about: "single records, 64 in flight, over 1 to 10,000 partitions",
+        kafka: true,
+        axis: Some("partitions"),
+        measure: curves::partitions,
+    },
+    Scenario {
+        name: "curve-connections",
+        about: "single records, 1,000 in flight, over 1 to 1,000 connections",
+        kafka: true,
+        axis: Some("connections"),
+        measure: curves::connections,
+    },
+    Scenario {
+        name: "curve-batches",
+        about: "8 requests in flight, with batches of 1 KiB to 10 MiB",
+        kafka: true,
+        axis: Some("KiB a batch"),
+        measure: curves::batches,
+    },
+    Scenario {
+        name: "curve-fan-out",
+        about: "1 to 20 readers of everything",
+        kafka: true,
+        axis: Some("readers"),
+        measure: curves::fan_out,
     },
 ];
 

@@ -176,7 +176,7 @@ fn go_install(places: &Places, tool: &str) -> Result<(), String> {
     clippy::disallowed_methods,
     reason = "generated files of a developer's tool"
 )]
-fn grpc_client(places: &Places) -> Result<(), String> {
+pub(crate) fn grpc_client(places: &Places) -> Result<(), String> {
     protoc()?;
     grpcurl(places)?;
     let proto = places.root.join("proto");

@@ -38,6 +38,42 @@ pub(super) fn throughput(kind: Kind, plan: &Plan) -> Result<Vec<Figure>, String>
     })
 }
 
+pub(super) fn small_records(kind: Kind, plan: &Plan) -> Result<Vec<Figure>, String> {
+    on_fresh(kind, plan, |broker| {
+        warm(broker, plan)?;
+        let (kib, kib_cpu) = write(broker, plan, "kib", (1024, "--batch-size 1MiB"))?;
+        let shape = "--size 100 --batch-size 1MiB";
+        let (hundred, hundred_cpu) = write(broker, plan, "hundred", (1024, shape))?;
+        let (kib_cost, hundred_cost) = (kib_cpu / kib.gib(), hundred_cpu / hundred.gib());
+        Ok(vec![
+            figure("1 KiB records, CPU-s/GiB", kib_cost),
+            figure("100-byte records, CPU-s/GiB", hundred_cost),
+            figure("100-byte to 1 KiB records", hundred_cost / kib_cost),
+            figure(
+                "100-byte records, CPU-s a million",
+                hundred_cpu * 1e6 / hundred.records(),
+            ),
+        ])
+    })
+}
+
+pub(super) fn compressed(kind: Kind, plan: &Plan) -> Result<Vec<Figure>, String> {
+    on_fresh(kind, plan, |broker| {
+        warm(broker, plan)?;
+        let mut figures = Vec::new();
+        for codec in ["none", "lz4", "zstd"] {
+            let shape = format!("--batch-size 1MiB -z {codec}");
+            let (told, cpu) = write(broker, plan, codec, (512, &shape))?;
+            // Values of 1 KiB.
+            let records_gib = told.records() / f64::from(1 << 20);
+            let name = |what: &str| format!("{codec}, CPU-s a GiB {what}");
+            figures.push(figure(name("on the wire"), cpu / told.gib()));
+            figures.push(figure(name("of records"), cpu / records_gib));
+        }
+        Ok(figures)
+    })
+}
+
 /// Writes so many MiB, 8 requests in flight: what the load told and the broker's CPU seconds.
 pub(super) fn write(
     broker: &Broker,
