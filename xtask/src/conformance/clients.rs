@@ -18,7 +18,7 @@ pub(super) struct Client {
 
 const LIMIT: Duration = Duration::from_mins(4);
 
-static ALL: [Client; 8] = [
+static ALL: [Client; 10] = [
     Client {
         name: "prober",
         install: |places| install::go(places, "prober"),
@@ -59,15 +59,19 @@ static ALL: [Client; 8] = [
     Client {
         name: "aiokafka",
         install: install::python,
-        command: |places, address, scenario| {
-            let python = places.cache.join("venv/bin/python").display().to_string();
-            started(
-                &python,
-                &places.suite.join("python/scenarios.py"),
-                address,
-                scenario,
-            )
-        },
+        command: |places, address, scenario| python(places, "scenarios.py", address, scenario),
+        time_limit: LIMIT,
+    },
+    Client {
+        name: "confluent",
+        install: install::python,
+        command: |places, address, scenario| python(places, "confluent.py", address, scenario),
+        time_limit: LIMIT,
+    },
+    Client {
+        name: "kafka-python",
+        install: install::python,
+        command: |places, address, scenario| python(places, "kafka_python.py", address, scenario),
         time_limit: LIMIT,
     },
     Client {
@@ -125,6 +129,12 @@ fn started(program: &str, script: &Path, address: &str, scenario: Option<&str>) 
     let mut command = Command::new(program);
     command.arg(script).arg(address).args(scenario);
     command
+}
+
+fn python(places: &Places, script: &str, address: &str, scenario: Option<&str>) -> Command {
+    let python = places.cache.join("venv/bin/python").display().to_string();
+    let script = places.suite.join("python").join(script);
+    started(&python, &script, address, scenario)
 }
 
 fn java(places: &Places, address: &str, scenario: Option<&str>) -> Command {
