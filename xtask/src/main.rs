@@ -20,6 +20,7 @@ mod faults;
 mod fuzz;
 mod grpc;
 mod hostile;
+mod instructions;
 mod long;
 mod page;
 mod partitions;
@@ -48,6 +49,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fuzz                 every parser under coverage-guided fuzzing; --seconds N, --jobs N, TARGET...
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
+  instructions         parts of the data path under callgrind: none costs other instructions than agreed on; --write
   long                 tests of CI with large counts: `cargo xtask long` lists them
   partitions           10,000 partitions, kill -9, and the work until a record is served again
   readme               runs the commands of README.md and docs/*.md against a fresh broker on port 9092
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
             "fuzz" => fuzz::run(rest),
             "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),
+            "instructions" => instructions::run(rest),
             "long" => long::run(rest),
             "partitions" => partitions::run(rest),
             "readme" => readme::run(rest),

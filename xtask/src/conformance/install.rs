@@ -124,6 +124,15 @@ pub(crate) fn protoc() -> Result<(), String> {
     }
 }
 
+/// Debian's valgrind.
+pub(crate) fn valgrind() -> Result<(), String> {
+    if present("valgrind") {
+        Ok(())
+    } else {
+        apt("valgrind")
+    }
+}
+
 /// What the flights need: the data set as JSON lines, and a Go client generated from the proto file.
 pub(crate) fn flights(places: &Places) -> Result<(), String> {
     let folder = places.suite.join("flights");
