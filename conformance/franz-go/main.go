@@ -45,6 +45,7 @@ var scenarios = []scenario{
 	{"sessions", sessions},
 	{"epochs", epochs},
 	{"groups", groups},
+	{"newgroups", newGroups},
 }
 
 func main() {

@@ -48,6 +48,7 @@ public final class Golden {
         ApiKeys.OFFSET_COMMIT, ApiKeys.OFFSET_FETCH,
         ApiKeys.FIND_COORDINATOR, ApiKeys.JOIN_GROUP, ApiKeys.HEARTBEAT, ApiKeys.LEAVE_GROUP, ApiKeys.SYNC_GROUP,
         ApiKeys.DESCRIBE_GROUPS, ApiKeys.LIST_GROUPS, ApiKeys.DELETE_GROUPS, ApiKeys.OFFSET_DELETE,
+        ApiKeys.CONSUMER_GROUP_HEARTBEAT, ApiKeys.CONSUMER_GROUP_DESCRIBE,
     };
     private static final String MESSAGES = "org.apache.kafka.common.message.";
     private static final ObjectMapper MAPPER =

@@ -38,6 +38,7 @@ public final class Scenarios {
         Map.entry("sessions", RecordScenarios::sessions),
         Map.entry("epochs", RecordScenarios::epochs),
         Map.entry("groups", GroupScenarios::groups),
+        Map.entry("newgroups", ConsumerGroupScenarios::newgroups),
         Map.entry("statics", GroupScenarios::statics),
         Map.entry("groupadmin", GroupScenarios::groupadmin)));
 

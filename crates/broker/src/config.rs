@@ -120,6 +120,9 @@ impl BrokerConfig {
             ("fetch.max.bytes", Value::Integer(bytes)) => self.fetch_max_bytes = narrow(*bytes),
             ("broker.rack", Value::Text(rack)) => self.rack = Some(rack.clone()),
             (name, Value::Integer(number)) if self.groups.set(name, *number) => {}
+            (name, Value::List(texts)) if self.groups.set_texts(name, texts) => {}
+            (name, Value::Text(text))
+                if self.groups.set_texts(name, std::slice::from_ref(text)) => {}
             _ => {
                 self.shown.insert(key.name, text.trim().to_owned());
             }
@@ -158,6 +161,7 @@ impl BrokerConfig {
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
             "broker.rack" => self.rack.clone(),
             name if let Some(number) = self.groups.value_of(name) => Some(number.to_string()),
+            name if let Some(text) = self.groups.text_of(name) => Some(text),
             name => self
                 .shown
                 .get(name)

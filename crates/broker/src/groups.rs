@@ -1,4 +1,4 @@
-//! The coordinator of all consumer groups: classic protocol, committed offsets.
+//! The coordinator of all consumer groups: both protocols, committed offsets.
 //!
 //! Guarantees: an answer to a member that shows a generation, an assignment or the new id of a
 //! static member leaves after the group's record is durable, so that no restart takes it back.
@@ -7,6 +7,8 @@
 //! all deadlines. What a group may do is decided in `group` and its moves, which know neither time
 //! nor store. Must not know: any wire format, sockets.
 
+mod any_group;
+mod consumer;
 mod describe;
 mod error;
 mod expiry;
@@ -39,16 +41,21 @@ use crate::keys::{self, CONSUMER_BYTES_MAX};
 use crate::open::PAGE;
 use crate::topics::Topics;
 
-pub use describe::{GroupDescription, GroupListing, MemberDescription};
+pub use consumer::{
+    Assignor, Beat, BeatAnswer, ConsumerDescription, ConsumerMemberDescription, TopicPartitions,
+};
+pub use describe::{GroupDescription, GroupKind, GroupListing, MemberDescription};
 pub use error::GroupError;
-pub use group::{GroupConfig, GroupState};
+pub use group::{ConsumerConfig, GroupConfig, GroupState, Migration};
 pub use lag::{GroupLag, Lags, PartitionLag};
 pub use member::{
     JoinAnswer, JoinGroup, Joined, JoinedMember, Leaving, Membership, SyncGroup, Synced,
 };
 pub use offsets::{Commit, CommittedOffset};
 
-use group::{Effects, Group, Now};
+use any_group::AnyGroup;
+use consumer::Beating;
+use group::{Effects, Now};
 use join::Joining;
 use lag::LastLook;
 use member::{MemberId, Reply};
@@ -108,10 +115,10 @@ impl Groups {
                 for row in &page {
                     let name: Arc<str> = keys::group_of(&row.key)?.into();
                     if space == Space::Group {
-                        let group = Group::decode(&row.value, now)?;
+                        let group = AnyGroup::decode(&row.value, self.limits(), now)?;
                         table.slots.insert(Arc::clone(&name), Slot::kept(group));
                     } else {
-                        let simple = || Slot::kept(Group::new(now));
+                        let simple = || Slot::kept(AnyGroup::new(now));
                         table.slots.entry(Arc::clone(&name)).or_insert_with(simple);
                     }
                     let nothing = self.settle(&mut table, &name, Effects::default());
@@ -155,7 +162,7 @@ impl Groups {
             let now = self.now();
             let name: Arc<str> = group.into();
             if own_id.is_empty() {
-                let new = || Slot::new(Group::new(now));
+                let new = || Slot::new(AnyGroup::new(now));
                 table.slots.entry(Arc::clone(&name)).or_insert_with(new);
             }
             table
@@ -168,7 +175,7 @@ impl Groups {
                         fresh_id,
                         waiter,
                     };
-                    slot.group.join(request, joining)
+                    slot.group.join(request, joining, &**self.topics.load())
                 })
                 .map(|effects| self.settle(&mut table, &name, effects))
         };
@@ -203,7 +210,10 @@ impl Groups {
         let name = request.instance_id.as_ref().unwrap_or(&request.client_id);
         let end = name.floor_char_boundary(CLIENT_BYTES_IN_ID);
         let (name, _) = name.split_at(end);
-        let mut id = format!("{name}-");
+        self.fresh_uuid(format!("{name}-"))
+    }
+
+    fn fresh_uuid(&self, mut id: String) -> MemberId {
         for (index, byte) in self.rng.uuid_v4().into_iter().enumerate() {
             if matches!(index, 4 | 6 | 8 | 10) {
                 id.push('-');
@@ -211,6 +221,45 @@ impl Groups {
             write!(id, "{byte:02x}").expect("a text takes all");
         }
         id.into()
+    }
+
+    /// A sign of life of a member of the new protocol; resolves when what it shows is durable.
+    /// `makes_id`: the client is of a version that makes the id of its member itself.
+    pub async fn beat(
+        &self,
+        group: &str,
+        beat: &Beat,
+        makes_id: bool,
+    ) -> Result<BeatAnswer, GroupError> {
+        check_name(group)?;
+        beat.check(makes_id, self.limits())?;
+        let fresh_id = self.fresh_uuid(String::new());
+        let (waiter, answer) = oneshot::channel();
+        let replies = {
+            let mut table = self.table.lock();
+            let more_bytes = if beat.joins() { beat.bytes() } else { 0 };
+            table.admits(group, more_bytes)?;
+            let now = self.now();
+            let name: Arc<str> = group.into();
+            if beat.joins() {
+                let new = || Slot::new(AnyGroup::new(now));
+                table.slots.entry(Arc::clone(&name)).or_insert_with(new);
+            }
+            let slot = table.slots.get_mut(&name);
+            let slot = slot.ok_or_else(|| GroupError::NotFound {
+                group: group.to_owned(),
+            })?;
+            let beating = Beating {
+                config: self.limits(),
+                now,
+                topics: &**self.topics.load(),
+                fresh_id,
+            };
+            let effects = slot.group.beat(beat, beating, waiter);
+            self.settle(&mut table, &name, effects)
+        };
+        replies.into_iter().for_each(Reply::send);
+        answer.await.unwrap_or(Err(GroupError::Stopping))
     }
 
     /// A member asks for its assignment; resolves when the leader has given it.
@@ -279,7 +328,7 @@ impl Groups {
     fn with_group<T>(
         &self,
         group: &str,
-        act: impl FnOnce(&mut Group, Now) -> (T, Effects),
+        act: impl FnOnce(&mut AnyGroup, Now) -> (T, Effects),
     ) -> Option<T> {
         let (outcome, replies) = {
             let mut table = self.table.lock();

@@ -47,9 +47,10 @@ pub use error::{
 };
 pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
 pub use groups::{
-    Commit, CommittedOffset, GroupConfig, GroupDescription, GroupError, GroupLag, GroupListing,
-    GroupState, Groups, JoinAnswer, JoinGroup, Joined, JoinedMember, Lags, Leaving,
-    MemberDescription, Membership, PartitionLag, SyncGroup, Synced,
+    Assignor, Beat, BeatAnswer, Commit, CommittedOffset, ConsumerConfig, ConsumerDescription,
+    ConsumerMemberDescription, GroupConfig, GroupDescription, GroupError, GroupKind, GroupLag,
+    GroupListing, GroupState, Groups, JoinAnswer, JoinGroup, Joined, JoinedMember, Lags, Leaving,
+    MemberDescription, Membership, Migration, PartitionLag, SyncGroup, Synced, TopicPartitions,
 };
 pub use offsets::{FoundOffset, OffsetQuery, PartitionDescription};
 pub use positions::Positions;

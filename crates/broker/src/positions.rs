@@ -140,6 +140,15 @@ fn refusal(consumer: &str, error: GroupError) -> PositionError {
         | GroupError::UnknownMember { .. }
         | GroupError::FencedInstance { .. }
         | GroupError::IllegalGeneration { .. }
+        | GroupError::FencedMemberEpoch { .. }
+        | GroupError::StaleMemberEpoch { .. }
+        | GroupError::UnreleasedInstance { .. }
+        | GroupError::UnsupportedAssignor { .. }
+        | GroupError::InvalidRegex { .. }
+        | GroupError::TooManyRegexes { .. }
+        | GroupError::InvalidRequest { .. }
+        | GroupError::OtherProtocol
+        | GroupError::VersionTooOld
         | GroupError::RebalanceInProgress
         | GroupError::InconsistentProtocol
         | GroupError::MemberIdRequired

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering as Memory};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Memory};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -233,7 +233,11 @@ impl Topic {
 pub struct Topics {
     sorted_by_name: Vec<Arc<Topic>>,
     sorted_by_id: Vec<Arc<Topic>>,
+    revision: u64,
 }
+
+/// Counts the snapshots of this process, so that two can be told apart without a look into them.
+static SNAPSHOTS: AtomicU64 = AtomicU64::new(1);
 
 impl Topics {
     pub(crate) fn new(mut topics: Vec<Arc<Topic>>) -> Self {
@@ -248,6 +252,7 @@ impl Topics {
         Self {
             sorted_by_name: topics,
             sorted_by_id,
+            revision: SNAPSHOTS.fetch_add(1, Memory::Relaxed),
         }
     }
 
@@ -267,6 +272,11 @@ impl Topics {
                 .cloned()
                 .collect(),
         )
+    }
+
+    /// Another number for each snapshot of this process; 0 only before there was any topic.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The topic of that name.

@@ -246,7 +246,7 @@ impl Reader {
     }
 
     /// The reader behind the version, and the version.
-    fn open_up_to(
+    pub(crate) fn open_up_to(
         newest: u16,
         what: &'static str,
         value: &Bytes,

@@ -18,7 +18,7 @@ const MISSING_FROM: i16 = 6;
 const DEAD: &str = "Dead";
 /// What may be done with a group where nobody forbids it: read, delete, describe, describe its
 /// configs, alter them; a bit for each of Kafka's operations.
-const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+pub(crate) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 
 pub(crate) async fn handle(
     context: Context,
@@ -52,7 +52,7 @@ fn describe(context: &Context, group: WireString) -> DescribedGroup {
         } else {
             ErrorCode::None
         };
-        let message = format!("group {:?} does not exist", group.as_str());
+        let message = format!("there is no classic group {:?}", group.as_str());
         return DescribedGroup {
             error_code: code.code(),
             error_message: tells.then(|| error_message(&message)),

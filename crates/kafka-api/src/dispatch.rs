@@ -10,15 +10,15 @@ use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use kafka_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeLogDirsRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
-    ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
-    UpdateFeaturesRequest,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest,
 };
 use kafka_wire::{
     DecodeError, EncodeError, HeaderError, Message, Reader, Request, RequestHeader, Response,
@@ -27,12 +27,12 @@ use kafka_wire::{
 use storage::{BytesPermit, Chunk};
 
 use crate::{
-    Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
-    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
-    describe_log_dirs, describe_quorum, describe_topic_partitions, fetch, find_coordinator,
-    heartbeat, init_producer_id, join_group, leave_group, list_groups, list_offsets, metadata,
-    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, replicas,
-    resources, sync_group, update_features,
+    Context, alter_configs, api_versions, consumer_group_describe, consumer_group_heartbeat,
+    create_partitions, create_topics, delete_groups, delete_records, delete_topics,
+    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_quorum,
+    describe_topic_partitions, fetch, find_coordinator, heartbeat, init_producer_id, join_group,
+    leave_group, list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, produce, replicas, resources, sync_group, update_features,
 };
 
 /// One API.
@@ -89,6 +89,10 @@ pub(crate) static TABLE: &[Entry] = &[
     entry::<DescribeQuorumRequest>(|call| ordinary(call, describe_quorum::handle)),
     entry::<UpdateFeaturesRequest>(|call| ordinary(call, update_features::handle)),
     entry::<DescribeClusterRequest>(|call| ordinary(call, describe_cluster::handle)),
+    entry::<ConsumerGroupHeartbeatRequest>(|call| {
+        ordinary(call.parked(), consumer_group_heartbeat::handle)
+    }),
+    entry::<ConsumerGroupDescribeRequest>(|call| ordinary(call, consumer_group_describe::handle)),
     entry::<ListConfigResourcesRequest>(|call| ordinary(call, resources::handle)),
     entry::<DescribeTopicPartitionsRequest>(|call| {
         ordinary(call, describe_topic_partitions::handle)

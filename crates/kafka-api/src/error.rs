@@ -229,11 +229,21 @@ impl Coded for GroupError {
             Self::UnknownMember { .. } => ErrorCode::UnknownMemberId,
             Self::FencedInstance { .. } => ErrorCode::FencedInstanceId,
             Self::IllegalGeneration { .. } => ErrorCode::IllegalGeneration,
+            Self::FencedMemberEpoch { .. } => ErrorCode::FencedMemberEpoch,
+            Self::StaleMemberEpoch { .. } => ErrorCode::StaleMemberEpoch,
+            Self::UnreleasedInstance { .. } => ErrorCode::UnreleasedInstanceId,
+            Self::UnsupportedAssignor { .. } => ErrorCode::UnsupportedAssignor,
+            Self::InvalidRegex { .. } => ErrorCode::InvalidRegularExpression,
+            Self::InvalidRequest { .. } => ErrorCode::InvalidRequest,
+            Self::OtherProtocol => ErrorCode::GroupIdNotFound,
+            Self::VersionTooOld => ErrorCode::UnsupportedVersion,
             Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
             Self::InconsistentProtocol => ErrorCode::InconsistentGroupProtocol,
             Self::MemberIdRequired => ErrorCode::MemberIdRequired,
             Self::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
-            Self::Full { .. } | Self::TooLarge { .. } => ErrorCode::GroupMaxSizeReached,
+            Self::Full { .. } | Self::TooLarge { .. } | Self::TooManyRegexes { .. } => {
+                ErrorCode::GroupMaxSizeReached
+            }
             Self::AnswerTooLarge { .. } => ErrorCode::InvalidRequest,
             // Clients look for the coordinator again, and try again.
             Self::Stopping | Self::NoSpace(_) | Self::Storage(_) => {

@@ -10,6 +10,8 @@ mod advertise;
 mod alter_configs;
 mod api_versions;
 mod connection;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;

@@ -1,6 +1,6 @@
 //! ListGroups, by state (KIP-518) and by type (KIP-848).
 
-use broker::{GroupListing, GroupState};
+use broker::{GroupKind, GroupListing, GroupState};
 use kafka_wire::WireString;
 use kafka_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
@@ -10,16 +10,15 @@ use crate::Context;
 const STATES_FROM: i16 = 4;
 /// First version that shows and filters by type.
 const TYPES_FROM: i16 = 5;
-/// The only type of group that there is.
-const CLASSIC: &str = "classic";
 
 pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> ListGroupsResponse {
     let is_asked = |asked: &[WireString], name: &str| {
         asked.is_empty() || asked.iter().any(|asked| asked.eq_ignore_ascii_case(name))
     };
-    if !is_asked(&request.types_filter, CLASSIC) {
-        return ListGroupsResponse::default();
-    }
+    let kinds: Vec<GroupKind> = GroupKind::ALL
+        .into_iter()
+        .filter(|kind| is_asked(&request.types_filter, kind.name()))
+        .collect();
     // Once for each state, not for each group: the filters are as many as the client likes.
     let states: Vec<GroupState> = GroupState::ALL
         .into_iter()
@@ -28,7 +27,7 @@ pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> List
     let mut groups = Vec::new();
     for group in context.broker().groups().list() {
         tokio::task::consume_budget().await;
-        if states.contains(&group.state) {
+        if states.contains(&group.state) && kinds.contains(&group.kind) {
             groups.push(row(group, context.version));
         }
     }
@@ -45,7 +44,7 @@ fn row(group: GroupListing, version: i16) -> ListedGroup {
     };
     ListedGroup {
         group_state: shown(STATES_FROM, group.state.name()),
-        group_type: shown(TYPES_FROM, CLASSIC),
+        group_type: shown(TYPES_FROM, group.kind.name()),
         group_id: group.group.into(),
         protocol_type: group.protocol_type.into(),
     }

@@ -16,6 +16,8 @@ use crate::error::Coded;
 
 /// First version that names topics by id.
 const IDS_FROM: i16 = 10;
+/// First version that members of the new protocol may use.
+const EPOCHS_FROM: i16 = 9;
 /// First version that tells a missing group from a wrong generation.
 const MISSING_GROUP_FROM: i16 = 9;
 
@@ -56,8 +58,9 @@ pub(crate) async fn handle(context: Context, request: OffsetCommitRequest) -> Of
     }
     if !commits.is_empty() {
         let groups = context.broker().groups();
+        let epochs_known = context.version >= EPOCHS_FROM;
         let outcome = groups
-            .commit_offsets(&request.group_id, &from, commits)
+            .commit_member_offsets(&request.group_id, &from, epochs_known, commits)
             .await;
         fill(&mut topics, outcome, context.version);
     }

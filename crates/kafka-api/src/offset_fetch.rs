@@ -58,7 +58,8 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
     let group = OffsetFetchRequestGroup {
         group_id: request.group_id,
         topics,
-        ..Default::default()
+        member_id: None,
+        member_epoch: -1,
     };
     let fetched = fetch(&context, group, &mut Room::default()).await;
     unbatched(fetched, context.version)
@@ -95,9 +96,18 @@ async fn fetch(
     room: &mut Room,
 ) -> OffsetFetchResponseGroup {
     let group = asked.group_id.as_str();
-    let topics = match asked.topics {
-        Some(topics) => named(context, group, topics, room).await,
-        None => all(context, group, room).await,
+    let member = asked.member_id.as_ref().map(WireString::as_str);
+    let checked = match (member, asked.member_epoch) {
+        (None, ..0) => Ok(()),
+        (member, epoch) => {
+            let groups = context.broker().groups();
+            groups.check_fetch(group, member.unwrap_or_default(), epoch)
+        }
+    };
+    let topics = match (checked, asked.topics) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(topics)) => named(context, group, topics, room).await,
+        (Ok(()), None) => all(context, group, room).await,
     };
     let (topics, error_code) = match topics {
         Ok(topics) => (topics, 0),

@@ -50,6 +50,8 @@ const APIS: &[&str] = &[
     "UpdateFeatures",
     "DescribeCluster",
     "DescribeProducers",
+    "ConsumerGroupHeartbeat",
+    "ConsumerGroupDescribe",
     "ListConfigResources",
     "DescribeTopicPartitions",
 ];

@@ -48,7 +48,15 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn start(places: &Places, target: &Target) -> Result<Self, String> {
         match target {
-            Target::Ottla => Self::start_ottla(places, &Launch::default()),
+            Target::Ottla => {
+                // As Kafka is told below: members hear soon of what changes.
+                let soon = ["--set", "group.consumer.heartbeat.interval.ms=200"];
+                let launch = Launch {
+                    arguments: soon.map(str::to_owned).to_vec(),
+                    ..Launch::default()
+                };
+                Self::start_ottla(places, &launch)
+            }
             Target::Kafka => {
                 let data = temporary_folder()?;
                 let mut broker = Self::kafka_in(places, data.path())?;
@@ -309,6 +317,8 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.consumer.min.heartbeat.interval.ms=100
+group.consumer.heartbeat.interval.ms=200
 log.initial.task.delay.ms=600000
 log.segment.bytes=134217728
 ",

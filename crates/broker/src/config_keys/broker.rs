@@ -120,6 +120,39 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "The most that one fetch returns.",
     ),
     key(
+        "group.consumer.assignors",
+        (ConfigKind::List, Rule::ListOf(&["uniform", "range"])),
+        "uniform,range",
+        "The assignors that members of the consumer protocol may choose; the first is the default.",
+    ),
+    key(
+        "group.consumer.heartbeat.interval.ms",
+        int(1),
+        "5000",
+        "How often members of the consumer protocol give a sign of life.",
+    ),
+    key(
+        "group.consumer.max.size",
+        int(1),
+        "2147483647",
+        "The most members of one group of the consumer protocol.",
+    ),
+    key(
+        "group.consumer.migration.policy",
+        (
+            ConfigKind::String,
+            Rule::OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]),
+        ),
+        "bidirectional",
+        "Whether a group with members may go over from the classic to the consumer protocol and back.",
+    ),
+    key(
+        "group.consumer.session.timeout.ms",
+        int(1),
+        "45000",
+        "After how long without a sign of life a member of the consumer protocol is out.",
+    ),
+    key(
         "group.initial.rebalance.delay.ms",
         int(0),
         "0",

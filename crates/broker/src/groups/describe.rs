@@ -5,9 +5,33 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Groups;
+use super::any_group::AnyGroup;
+use super::consumer::{ConsumerDescription, ConsumerGroup};
 use super::group::{Group, GroupState};
 use super::member::{Member, MemberId};
 use super::table::Slot;
+
+/// The protocol that a group is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GroupKind {
+    /// JoinGroup and SyncGroup; also offsets alone.
+    Classic,
+    /// ConsumerGroupHeartbeat (KIP-848).
+    Consumer,
+}
+
+impl GroupKind {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Classic, Self::Consumer];
+
+    /// Kafka's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
 
 /// One row of a listing of groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +40,8 @@ pub struct GroupListing {
     pub group: String,
     /// The kind of group; empty where there are only committed offsets.
     pub protocol_type: String,
+    /// The protocol that it is of.
+    pub kind: GroupKind,
     /// Where it stands.
     pub state: GroupState,
 }
@@ -57,6 +83,7 @@ impl Groups {
         let row = |(name, slot): (&Arc<str>, &Slot)| GroupListing {
             group: name.to_string(),
             protocol_type: slot.group.protocol_type().to_owned(),
+            kind: slot.group.kind(),
             state: slot.group.state(),
         };
         let mut rows: Vec<_> = table.slots.iter().map(row).collect();
@@ -65,10 +92,22 @@ impl Groups {
         rows
     }
 
-    /// One group; `None` if there is none of the name.
+    /// One group of the classic protocol; `None` if there is none of the name.
     pub fn describe(&self, group: &str) -> Option<GroupDescription> {
         let table = self.table.lock();
-        table.slots.get(group).map(|slot| slot.group.describe())
+        match &table.slots.get(group)?.group {
+            AnyGroup::Classic(group) => Some(group.describe()),
+            AnyGroup::Consumer(_) => None,
+        }
+    }
+
+    /// One group of the new protocol; `None` if there is none of the name.
+    pub fn describe_consumer(&self, group: &str) -> Option<ConsumerDescription> {
+        let table = self.table.lock();
+        match &table.slots.get(group)?.group {
+            AnyGroup::Classic(_) => None,
+            AnyGroup::Consumer(group) => Some(ConsumerGroup::describe(group, self.limits())),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use storage::StorageFailure;
 
+use super::consumer::Assignor;
 use crate::error::{Trouble, UnreadableValue};
 
 /// Why a request about a group was refused.
@@ -47,6 +48,68 @@ pub enum GroupError {
         /// The generation of the group.
         current: i32,
     },
+    /// New protocol: the member is not in the epoch that it says, and has to join anew.
+    #[error(
+        "the member is in epoch {current}, not {asked}; it must let go of all partitions and join \
+         again"
+    )]
+    FencedMemberEpoch {
+        /// The epoch given.
+        asked: i32,
+        /// The epoch of the member.
+        current: i32,
+    },
+    /// New protocol: the offsets are of an epoch that has passed.
+    #[error("the member is in epoch {current}, not {asked}")]
+    StaleMemberEpoch {
+        /// The epoch given.
+        asked: i32,
+        /// The epoch of the member.
+        current: i32,
+    },
+    /// New protocol: another member has the instance id and has not left.
+    #[error("the instance id {instance:?} is still in use by another member")]
+    UnreleasedInstance {
+        /// The instance id.
+        instance: String,
+    },
+    /// New protocol: no assignor of that name may be used.
+    #[error(
+        "ServerAssignor {assignor} is not supported. Supported assignors: {}.",
+        names(supported)
+    )]
+    UnsupportedAssignor {
+        /// The name given.
+        assignor: String,
+        /// Those that may be.
+        supported: Vec<Assignor>,
+    },
+    /// New protocol: the regular expression cannot be read, or is too large.
+    #[error("SubscribedTopicRegex is not valid: {reason}")]
+    InvalidRegex {
+        /// Why.
+        reason: String,
+    },
+    /// The members of the group have more regular expressions than are kept.
+    #[error("the members of a group have at most {limit} different regular expressions")]
+    TooManyRegexes {
+        /// The most that are kept.
+        limit: usize,
+    },
+    /// New protocol: the request contradicts itself.
+    #[error("{what}")]
+    InvalidRequest {
+        /// What is wrong, in Kafka's words.
+        what: &'static str,
+    },
+    /// The group is of the other protocol and does not change it.
+    #[error("the group is not one of this protocol")]
+    OtherProtocol,
+    /// Members of the new protocol commit with OffsetCommit 9 or above.
+    #[error(
+        "OffsetCommit version 9 or above must be used by members using the modern group protocol"
+    )]
+    VersionTooOld,
     /// The members are asked to join again.
     #[error("the group is rebalancing")]
     RebalanceInProgress,
@@ -99,6 +162,11 @@ pub enum GroupError {
     /// The store failed.
     #[error("{0}")]
     Storage(StorageFailure),
+}
+
+fn names(assignors: &[Assignor]) -> String {
+    let names: Vec<_> = assignors.iter().map(|assignor| assignor.name()).collect();
+    names.join(", ")
 }
 
 impl From<Trouble> for GroupError {

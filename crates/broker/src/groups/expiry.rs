@@ -105,7 +105,7 @@ impl Groups {
         let rule = table.slots.get(&name).and_then(|slot| {
             Some(Rule {
                 age: slot.group.offsets_age()?,
-                subscribed: slot.group.subscribed.clone().unwrap_or_default(),
+                subscribed: slot.group.subscribed(),
                 now_ms: self.clock.wall_ms(),
                 retention_ms: self.limits().offsets_retention_ms,
             })

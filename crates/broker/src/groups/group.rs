@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::GroupError;
+use super::consumer::Assignor;
 use super::member::{JoinedMember, Member, MemberId, Reply};
 use super::subscription;
 use crate::config::{duration_ms, narrow};
 
 /// The protocol type whose metadata names topics.
-const CONSUMER: &str = "consumer";
+pub(super) const CONSUMER: &str = "consumer";
 /// A member that was not told its generation within this time has gone.
 pub(super) const NEW_MEMBER_JOIN_MAX: Duration = Duration::from_mins(5);
 
@@ -45,16 +46,22 @@ pub enum GroupState {
     PreparingRebalance,
     /// Waits for the leader's assignment.
     CompletingRebalance,
-    /// Every member can have its assignment.
+    /// New protocol: a target is to be made.
+    Assigning,
+    /// New protocol: members are on their way to the target.
+    Reconciling,
+    /// Every member has, or can have, its assignment.
     Stable,
 }
 
 impl GroupState {
     /// Every one.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Empty,
         Self::PreparingRebalance,
         Self::CompletingRebalance,
+        Self::Assigning,
+        Self::Reconciling,
         Self::Stable,
     ];
 
@@ -64,6 +71,8 @@ impl GroupState {
             Self::Empty => "Empty",
             Self::PreparingRebalance => "PreparingRebalance",
             Self::CompletingRebalance => "CompletingRebalance",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
             Self::Stable => "Stable",
         }
     }
@@ -86,6 +95,81 @@ pub struct GroupConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_check_interval: Duration,
+    /// What holds for members of the new protocol.
+    pub consumer: ConsumerConfig,
+}
+
+/// What holds for members of the new protocol (KIP-848).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerConfig {
+    /// `group.consumer.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub heartbeat_interval_ms: i32,
+    /// `group.consumer.max.size`: the most members of one group.
+    pub size_max: usize,
+    /// `group.consumer.assignors`, the default first.
+    pub assignors: Vec<Assignor>,
+    /// `group.consumer.migration.policy`.
+    pub migration: Migration,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            session_timeout: Duration::from_secs(45),
+            heartbeat_interval_ms: 5_000,
+            size_max: i32::MAX as usize,
+            assignors: Assignor::ALL.to_vec(),
+            migration: Migration::Bidirectional,
+        }
+    }
+}
+
+/// Whether a group with members may change its protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migration {
+    /// Both ways.
+    Bidirectional,
+    /// To the new protocol.
+    Upgrade,
+    /// To the classic protocol.
+    Downgrade,
+    /// Not at all.
+    Disabled,
+}
+
+impl Migration {
+    const ALL: [Self; 4] = [
+        Self::Bidirectional,
+        Self::Upgrade,
+        Self::Downgrade,
+        Self::Disabled,
+    ];
+
+    /// Kafka's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bidirectional => "bidirectional",
+            Self::Upgrade => "upgrade",
+            Self::Downgrade => "downgrade",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// The one of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|policy| policy.name().eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) fn allows_upgrade(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    pub(crate) fn allows_downgrade(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
+    }
 }
 
 impl Default for GroupConfig {
@@ -98,6 +182,7 @@ impl Default for GroupConfig {
             bytes_max: 16 * 1024 * 1024,
             offsets_retention_ms: 7 * 24 * 3_600_000,
             offsets_check_interval: Duration::from_mins(10),
+            consumer: ConsumerConfig::default(),
         }
     }
 }
@@ -117,9 +202,45 @@ impl GroupConfig {
             "offsets.retention.check.interval.ms" => {
                 self.offsets_check_interval = duration_ms(number);
             }
+            "group.consumer.session.timeout.ms" => {
+                self.consumer.session_timeout = duration_ms(number);
+            }
+            "group.consumer.heartbeat.interval.ms" => {
+                self.consumer.heartbeat_interval_ms = narrow(number);
+            }
+            "group.consumer.max.size" => self.consumer.size_max = narrow(number),
             _ => return false,
         }
         true
+    }
+
+    /// Sets one whose value is text; false if it is none of these. The rule of the key was checked.
+    pub(crate) fn set_texts(&mut self, name: &str, texts: &[String]) -> bool {
+        match (name, texts) {
+            ("group.consumer.assignors", names) => {
+                let assignors = names.iter().filter_map(|name| Assignor::of_name(name));
+                self.consumer.assignors = assignors.collect();
+            }
+            ("group.consumer.migration.policy", [policy]) => {
+                if let Some(policy) = Migration::of_name(policy) {
+                    self.consumer.migration = policy;
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The value of one of those, as text.
+    pub(crate) fn text_of(&self, name: &str) -> Option<String> {
+        match name {
+            "group.consumer.assignors" => {
+                let names: Vec<_> = self.consumer.assignors.iter().map(|a| a.name()).collect();
+                Some(names.join(","))
+            }
+            "group.consumer.migration.policy" => Some(self.consumer.migration.name().to_owned()),
+            _ => None,
+        }
     }
 
     /// The value of one of Kafka's broker configs.
@@ -132,6 +253,9 @@ impl GroupConfig {
             "group.max.size" => i64::try_from(self.size_max).unwrap_or(i64::MAX),
             "offsets.retention.minutes" => self.offsets_retention_ms / MINUTE_MS,
             "offsets.retention.check.interval.ms" => ms(self.offsets_check_interval),
+            "group.consumer.session.timeout.ms" => ms(self.consumer.session_timeout),
+            "group.consumer.heartbeat.interval.ms" => self.consumer.heartbeat_interval_ms.into(),
+            "group.consumer.max.size" => i64::try_from(self.consumer.size_max).unwrap_or(i64::MAX),
             _ => return None,
         })
     }
@@ -471,6 +595,7 @@ impl Group {
                 );
             }
             GroupState::Stable => assert!(has_members),
+            GroupState::Assigning | GroupState::Reconciling => panic!("of the other protocol"),
         }
         let of_statics = self.members.values().filter(|m| m.instance_id.is_some());
         assert_eq!(of_statics.count(), self.statics.len());

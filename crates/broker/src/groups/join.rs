@@ -74,9 +74,10 @@ impl Group {
                 let count = self.members.values().filter(|m| awaiting(m)).count();
                 self.members.get(member_id).is_some_and(awaiting) || count < config.size_max
             }
-            GroupState::CompletingRebalance | GroupState::Stable => {
-                self.members.contains_key(member_id)
-            }
+            GroupState::CompletingRebalance
+            | GroupState::Stable
+            | GroupState::Assigning
+            | GroupState::Reconciling => self.members.contains_key(member_id),
         }
     }
 
@@ -122,7 +123,10 @@ impl Group {
             GroupState::CompletingRebalance => same,
             // A leader joins again to have the group assigned anew.
             GroupState::Stable => same && !self.is_leader(&member_id),
-            GroupState::Empty | GroupState::PreparingRebalance => false,
+            GroupState::Empty
+            | GroupState::PreparingRebalance
+            | GroupState::Assigning
+            | GroupState::Reconciling => false,
         };
         if told_again {
             let members = if self.is_leader(&member_id) {
@@ -253,6 +257,8 @@ impl Group {
             // The leader may be assigning to the old id right now.
             GroupState::CompletingRebalance
             | GroupState::PreparingRebalance
+            | GroupState::Assigning
+            | GroupState::Reconciling
             | GroupState::Empty => {
                 self.update(&id, request, Some(joining.waiter), effects);
                 self.prepare_or_complete(joining.config, now, effects);

@@ -11,8 +11,8 @@ use std::time::Duration;
 use storage::{Key, Space, Write};
 use tokio::sync::oneshot;
 
+use super::any_group::AnyGroup;
 use super::expiry::Look;
-use super::group::Group;
 use super::member::Reply;
 use super::table::{Slot, Table};
 use super::{GroupError, Groups};
@@ -38,7 +38,7 @@ pub(super) type Removed = oneshot::Sender<Result<(), GroupError>>;
 #[derive(Debug)]
 pub(super) struct Removal {
     name: Arc<str>,
-    group: Box<Group>,
+    group: Box<AnyGroup>,
     /// With somebody who waits its offsets go too.
     waiter: Option<Removed>,
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::GroupError;
+use super::consumer::{BeatAnswer, BeatWaiter};
 
 /// The id that the coordinator gave to a member.
 pub(crate) type MemberId = Arc<str>;
@@ -206,6 +207,7 @@ impl Member {
 pub(crate) enum Reply {
     Join(JoinWaiter, JoinAnswer),
     Sync(SyncWaiter, SyncAnswer),
+    Beat(BeatWaiter, Result<BeatAnswer, GroupError>),
 }
 
 impl Reply {
@@ -214,6 +216,7 @@ impl Reply {
         match self {
             Self::Join(waiter, answer) => drop(waiter.send(answer)),
             Self::Sync(waiter, answer) => drop(waiter.send(answer)),
+            Self::Beat(waiter, answer) => drop(waiter.send(answer)),
         }
     }
 
@@ -227,6 +230,9 @@ impl Reply {
             }
             Self::Sync(waiter, answer) => {
                 Self::Sync(waiter, answer.and_then(|_| Err(error.clone())))
+            }
+            Self::Beat(waiter, answer) => {
+                Self::Beat(waiter, answer.and_then(|_| Err(error.clone())))
             }
         }
     }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use records::Offset;
 use storage::{CommitError, Key, Space, TopicId, Version, Write};
 
-use super::group::{Effects, Group};
+use super::any_group::{AnyGroup, Committing};
+use super::group::Effects;
 use super::member::Membership;
 use super::table::Slot;
 use super::{GroupError, Groups, check_length};
@@ -88,7 +89,29 @@ impl Groups {
         from: &Membership,
         commits: Vec<Commit>,
     ) -> Result<Vec<Result<(), PositionError>>, GroupError> {
+        self.commit_member_offsets(group, from, true, commits).await
+    }
+
+    /// The same; with `epochs_known` false the request is of a version that was made before there
+    /// were epochs of members, and members of the new protocol are refused.
+    pub async fn commit_member_offsets(
+        &self,
+        group: &str,
+        from: &Membership,
+        epochs_known: bool,
+        commits: Vec<Commit>,
+    ) -> Result<Vec<Result<(), PositionError>>, GroupError> {
         check_length(group)?;
+        let partition = |commit: &Commit| {
+            let number = commit.partition.cast_unsigned();
+            (commit.topic.id(), number)
+        };
+        let partitions: Vec<_> = commits.iter().map(partition).collect();
+        let committing = Committing {
+            from,
+            epochs_known,
+            partitions: &partitions,
+        };
         let mut batch = self.batch_of(group, commits);
         let group_key = keys::group(group);
         let mut attempts_left = ATTEMPTS_MAX;
@@ -98,7 +121,7 @@ impl Groups {
             let stored = self.metadata.get(&group_key).await;
             let stored = stored.map_err(|error| GroupError::from(Trouble::from(error)))?;
             let version = stored.map_or(Version::ABSENT, |stored| stored.version);
-            self.check_commit(group, from)?;
+            self.check_commit(group, &committing)?;
             if batch.rows.is_empty() {
                 return Ok(batch.outcomes);
             }
@@ -137,12 +160,12 @@ impl Groups {
         batch
     }
 
-    fn check_commit(&self, group: &str, from: &Membership) -> Result<(), GroupError> {
+    fn check_commit(&self, group: &str, commit: &Committing<'_>) -> Result<(), GroupError> {
         let mut table = self.table.lock();
         let now = self.now();
         match table.slots.get_mut(group) {
-            Some(slot) => slot.group.commits(from, now),
-            None if from.generation < 0 => table.has_room(group, 0),
+            Some(slot) => slot.group.commits(commit, now),
+            None if commit.from.generation < 0 => table.has_room(group, 0),
             None => Err(GroupError::NotFound {
                 group: group.to_owned(),
             }),
@@ -157,7 +180,7 @@ impl Groups {
             return;
         }
         let name: Arc<str> = group.into();
-        let slot = Slot::kept(Group::new(self.now()));
+        let slot = Slot::kept(AnyGroup::new(self.now()));
         table.slots.insert(Arc::clone(&name), slot);
         let nothing = self.settle(&mut table, &name, Effects::default());
         assert!(nothing.is_empty(), "nobody waits yet");
@@ -183,6 +206,16 @@ impl Groups {
         }
         batch.drop_deleted(&deleted);
         Ok(())
+    }
+
+    /// Whether a member in this epoch may read what its group has committed.
+    pub fn check_fetch(&self, group: &str, member_id: &str, epoch: i32) -> Result<(), GroupError> {
+        let table = self.table.lock();
+        let slot = table.slots.get(group);
+        let slot = slot.ok_or_else(|| GroupError::NotFound {
+            group: group.to_owned(),
+        })?;
+        slot.group.fetches(member_id, epoch)
     }
 
     /// What a group has committed in a partition.

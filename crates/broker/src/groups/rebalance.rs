@@ -24,7 +24,7 @@ impl Group {
     }
 
     /// Asks all members to join again.
-    fn prepare(&mut self, config: &GroupConfig, now: Now, effects: &mut Effects) {
+    pub(super) fn prepare(&mut self, config: &GroupConfig, now: Now, effects: &mut Effects) {
         if self.state == GroupState::CompletingRebalance {
             self.refuse_syncs(&GroupError::RebalanceInProgress, effects);
             self.clear_assignments();
@@ -189,7 +189,7 @@ impl Group {
                 self.prepare(config, now, effects);
             }
             GroupState::PreparingRebalance => self.complete_if_all_joined(now, effects),
-            GroupState::Empty => {}
+            GroupState::Empty | GroupState::Assigning | GroupState::Reconciling => {}
         }
     }
 

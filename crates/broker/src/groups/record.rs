@@ -44,7 +44,9 @@ impl Group {
             GroupState::Empty => EMPTY,
             GroupState::CompletingRebalance => COMPLETING,
             GroupState::Stable => STABLE,
-            GroupState::PreparingRebalance => return None,
+            GroupState::PreparingRebalance | GroupState::Assigning | GroupState::Reconciling => {
+                return None;
+            }
         };
         let mut bytes = BytesMut::with_capacity(64 + self.bytes);
         bytes.put_u16(VERSION);

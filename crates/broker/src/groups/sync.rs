@@ -62,7 +62,11 @@ impl Group {
         }
         match self.state {
             GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
-            GroupState::Empty | GroupState::CompletingRebalance | GroupState::Stable => Ok(()),
+            GroupState::Empty
+            | GroupState::CompletingRebalance
+            | GroupState::Assigning
+            | GroupState::Reconciling
+            | GroupState::Stable => Ok(()),
         }
     }
 
@@ -117,7 +121,11 @@ impl Group {
         self.is_alive(&from.member_id, now);
         match self.state {
             GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
-            GroupState::CompletingRebalance | GroupState::Stable | GroupState::Empty => Ok(()),
+            GroupState::CompletingRebalance
+            | GroupState::Assigning
+            | GroupState::Reconciling
+            | GroupState::Stable
+            | GroupState::Empty => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::GroupError;
-use super::group::Group;
+use super::any_group::AnyGroup;
 use super::keeper::Removal;
 use super::member::Reply;
 
@@ -37,7 +37,7 @@ pub(super) struct Table {
 /// A group, and what is to be done for it.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) group: Group,
+    pub(super) group: AnyGroup,
     /// The entry among the timers.
     pub(super) timer_at: Option<Duration>,
     /// It has a record or offsets, or is about to have them. Without, it goes when nobody is left.
@@ -87,7 +87,7 @@ impl Table {
 }
 
 impl Slot {
-    pub(super) fn new(group: Group) -> Self {
+    pub(super) fn new(group: AnyGroup) -> Self {
         Self {
             group,
             timer_at: None,
@@ -100,7 +100,7 @@ impl Slot {
     }
 
     /// Of a group that has a record or offsets.
-    pub(super) fn kept(group: Group) -> Self {
+    pub(super) fn kept(group: AnyGroup) -> Self {
         Self {
             is_kept: true,
             ..Self::new(group)

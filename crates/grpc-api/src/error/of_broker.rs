@@ -358,6 +358,15 @@ pub(crate) fn group(error: &GroupError, consumer: &str) -> Status {
         | GroupError::UnknownMember { .. }
         | GroupError::FencedInstance { .. }
         | GroupError::IllegalGeneration { .. }
+        | GroupError::FencedMemberEpoch { .. }
+        | GroupError::StaleMemberEpoch { .. }
+        | GroupError::UnreleasedInstance { .. }
+        | GroupError::UnsupportedAssignor { .. }
+        | GroupError::InvalidRegex { .. }
+        | GroupError::TooManyRegexes { .. }
+        | GroupError::InvalidRequest { .. }
+        | GroupError::OtherProtocol
+        | GroupError::VersionTooOld
         | GroupError::RebalanceInProgress
         | GroupError::InconsistentProtocol
         | GroupError::MemberIdRequired

@@ -30,7 +30,17 @@ async fn the_table_is_announced_in_every_version() {
         let response = harness.ask(version, &for_version(version)).await;
         assert_eq!(response.error_code, 0, "v{version}");
         assert_eq!(response.api_keys, expected, "v{version}");
-        assert_eq!(response.finalized_features_epoch, -1);
+        let told = (version >= 3, version >= 4);
+        let epoch = if told.0 { 0 } else { -1 };
+        assert_eq!(response.finalized_features_epoch, epoch, "v{version}");
+        let levels = response.finalized_features.iter();
+        let levels: Vec<_> = levels
+            .map(|feature| (feature.name.as_str(), feature.max_version_level))
+            .collect();
+        let expected: &[(&str, i16)] = if told.0 { &[("group.version", 1)] } else { &[] };
+        assert_eq!(levels, expected, "v{version}");
+        let supported = response.supported_features.len();
+        assert_eq!(supported, usize::from(told.1), "v{version}");
     }
 }
 

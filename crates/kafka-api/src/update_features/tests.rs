@@ -1,4 +1,4 @@
-//! There is nothing to update.
+//! What there is stays as it is.
 
 use kafka_wire::messages::update_features::FeatureUpdateKey;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::harness::Harness;
 
 #[tokio::test]
-async fn no_feature_can_be_updated() {
+async fn a_feature_stays_at_its_level() {
     let harness = Harness::new().await;
     for version in 0..=2 {
         let named = |feature: &str| FeatureUpdateKey {
@@ -17,6 +17,8 @@ async fn no_feature_can_be_updated() {
         let invalid = ErrorCode::InvalidUpdateVersion;
         for (features, code) in [
             (vec![], ErrorCode::None),
+            (vec![named("group.version")], ErrorCode::None),
+            (vec![named("group.version"), named("x")], invalid),
             (vec![named("metadata.version")], invalid),
             (vec![named(""), named("x")], invalid),
         ] {

@@ -70,6 +70,10 @@ pub mod describe_cluster;
 #[rustfmt::skip]
 pub mod describe_producers;
 #[rustfmt::skip]
+pub mod consumer_group_heartbeat;
+#[rustfmt::skip]
+pub mod consumer_group_describe;
+#[rustfmt::skip]
 pub mod list_config_resources;
 #[rustfmt::skip]
 pub mod describe_topic_partitions;
@@ -80,6 +84,8 @@ pub use alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
 };
 pub use api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+pub use consumer_group_describe::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
+pub use consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 pub use create_topics::{CreateTopicsRequest, CreateTopicsResponse};
 pub use delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -386,6 +392,22 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 0,
     },
     Api {
+        key: 68,
+        name: "ConsumerGroupHeartbeat",
+        version_min: 0,
+        version_max: 1,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
+        key: 69,
+        name: "ConsumerGroupDescribe",
+        version_min: 0,
+        version_max: 1,
+        request_flexible_from: 0,
+        response_flexible_from: 0,
+    },
+    Api {
         key: 74,
         name: "ListConfigResources",
         version_min: 0,
@@ -440,6 +462,8 @@ macro_rules! for_each_api {
 (UpdateFeatures, $crate::messages::UpdateFeaturesRequest, $crate::messages::UpdateFeaturesResponse)
 (DescribeCluster, $crate::messages::DescribeClusterRequest, $crate::messages::DescribeClusterResponse)
 (DescribeProducers, $crate::messages::DescribeProducersRequest, $crate::messages::DescribeProducersResponse)
+(ConsumerGroupHeartbeat, $crate::messages::ConsumerGroupHeartbeatRequest, $crate::messages::ConsumerGroupHeartbeatResponse)
+(ConsumerGroupDescribe, $crate::messages::ConsumerGroupDescribeRequest, $crate::messages::ConsumerGroupDescribeResponse)
 (ListConfigResources, $crate::messages::ListConfigResourcesRequest, $crate::messages::ListConfigResourcesResponse)
 (DescribeTopicPartitions, $crate::messages::DescribeTopicPartitionsRequest, $crate::messages::DescribeTopicPartitionsResponse)
 } };

@@ -78,6 +78,8 @@ fn oracles() -> Vec<Oracle> {
         DescribeProducersRequest DescribeProducersResponse
         ListConfigResourcesRequest ListConfigResourcesResponse
         DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse
+        ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse
+        ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse
     }
 }
 
