@@ -9,7 +9,6 @@ use std::path::Path;
 use storage::LeaderEpochs;
 use vfs::Vfs;
 
-use crate::names;
 use crate::paths::EPOCH_FILE;
 
 /// More than any number of starts of a broker.
@@ -31,7 +30,7 @@ pub(crate) fn read(vfs: &dyn Vfs, directory: &Path) -> Option<LeaderEpochs> {
     .ok()
 }
 
-/// Puts the history into the directory of a partition, durably.
-pub(crate) fn write(vfs: &dyn Vfs, directory: &Path, text: &str) -> io::Result<()> {
-    names::replace(vfs, &directory.join(EPOCH_FILE), text.as_bytes())
+/// Puts the history into the directory of a partition, whose names are to be synced then.
+pub(crate) fn put(vfs: &dyn Vfs, directory: &Path, text: &str) -> io::Result<()> {
+    vfs::replace(vfs, &directory.join(EPOCH_FILE), text.as_bytes())
 }

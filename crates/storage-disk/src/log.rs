@@ -9,6 +9,7 @@
 //! - `read`: from an offset to a run of whole batches
 //! - `proof`: every byte is held against what was written, once, and repaired if that is certain
 //! - `damage`: what a read does where the bytes are not good
+//! - `epochs`: where a leader epoch ends
 //! - `scrub`: bytes that nobody asked for are held against what was written too
 //! - `times`: from a time to an offset
 //! - `trim`: where the log begins
@@ -17,6 +18,7 @@
 
 mod append;
 mod damage;
+mod epochs;
 mod load;
 mod proof;
 mod read;
@@ -28,6 +30,7 @@ mod times;
 mod trim;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -43,6 +46,7 @@ use storage::{
 use tokio::sync::oneshot;
 
 use crate::context::Context;
+use crate::names;
 use crate::window::{Access, Fault};
 
 pub(crate) use rounds::RoundWork;
@@ -100,7 +104,7 @@ impl DiskLog {
         partition: u32,
         place: Place,
     ) -> Arc<Self> {
-        let Place { log_start, end } = place;
+        let Place { log_start, end, .. } = place;
         assert!(
             log_start <= end.offset,
             "a log starts at {log_start}, before its end"
@@ -127,6 +131,16 @@ impl DiskLog {
     /// and whoever acknowledges must not come between who was told and what that ends.
     pub(crate) fn sync_alone(&self) -> Option<MutexGuard<'_, ()>> {
         (!skips(Safeguard::OneSyncALog)).then(|| self.syncs.lock())
+    }
+
+    /// Makes the names in its directory durable. See [`names::is_failed_sync`].
+    ///
+    /// IMPORTANT: as [`DiskLog::sync_alone`] says of bytes: a round may be told what this is not, and
+    /// then this must not be made.
+    fn sync_names(&self) -> io::Result<()> {
+        let _alone = self.sync_alone();
+        self.context.health.check().map_err(io::Error::other)?;
+        names::sync_dir(&*self.context.vfs, &self.directory())
     }
 
     /// Whether somebody syncs it.

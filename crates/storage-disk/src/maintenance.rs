@@ -203,7 +203,7 @@ pub(crate) fn write_journal(context: &Context, journal: &Mutex<Journal>, places:
 
 /// The journal's words for a place.
 pub(crate) fn watermark(context: &Context, log: &DiskLog, place: Place) -> Watermark {
-    let Place { log_start, end } = place;
+    let Place { log_start, end, .. } = place;
     assert!(
         log_start <= end.offset,
         "a log starts at {log_start}, before its end"

@@ -1,5 +1,5 @@
-//! Putting a small file beside a log's segments, and telling a failed sync of their directory from
-//! every other error: the disk reports it once, and the names of segments are lost with it.
+//! Telling a failed sync beside a log's segments from every other error: the disk reports it once, and
+//! the names of segments are lost with it.
 
 use std::error::Error;
 use std::fmt;
@@ -36,12 +36,6 @@ pub(crate) fn is_failed_sync(error: &io::Error) -> bool {
 pub(crate) fn sync_data(file: &dyn File) -> io::Result<()> {
     file.sync_data()
         .map_err(|error| io::Error::new(error.kind(), FailedSync(error)))
-}
-
-/// Puts `bytes` at `path`, durably. See [`is_failed_sync`].
-pub(crate) fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    vfs::replace(vfs, path, bytes)?;
-    sync_dir(vfs, path.parent().unwrap_or(path))
 }
 
 /// Makes the names beside a log's segments durable. See [`is_failed_sync`].

@@ -13,7 +13,6 @@ use sabotage::{Safeguard, skips};
 use storage::{ProducedBatch, ProducerEntry, ProducerTable};
 use vfs::Vfs;
 
-use crate::names;
 use crate::paths::SegmentFile;
 
 /// How many are kept.
@@ -151,14 +150,13 @@ pub(crate) fn read(vfs: &dyn Vfs, directory: &Path, offset: Offset) -> Option<Pr
     }
 }
 
-/// Writes a snapshot, durably, and removes those that are no longer needed.
-pub(crate) fn write(
-    vfs: &dyn Vfs,
-    directory: &Path,
-    offset: Offset,
-    bytes: &[u8],
-) -> io::Result<()> {
-    names::replace(vfs, &SegmentFile::Snapshot.path(directory, offset), bytes)?;
+/// Writes a snapshot; the names of the directory are to be synced then.
+pub(crate) fn put(vfs: &dyn Vfs, directory: &Path, offset: Offset, bytes: &[u8]) -> io::Result<()> {
+    vfs::replace(vfs, &SegmentFile::Snapshot.path(directory, offset), bytes)
+}
+
+/// Removes those that are no longer needed.
+pub(crate) fn remove_old(vfs: &dyn Vfs, directory: &Path) -> io::Result<()> {
     let Some(listing) = crate::listing::list(vfs, directory)? else {
         return Ok(());
     };

@@ -36,15 +36,41 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The list of one segment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct List {
-    /// By their first offsets.
-    entries: Vec<Entry>,
+    open: Ranges,
+    /// They stay, also inside a larger range that nobody accepted.
+    accepted: Ranges,
     /// Oldest first.
     cuts: Vec<(Entry, Vec<u8>)>,
 }
 
+/// Ranges by their first offsets, and so by their last ones too: none covers another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Ranges(Vec<Entry>);
+
+impl Ranges {
+    fn covers(&self, entry: &Entry) -> bool {
+        let behind = self.0.partition_point(|known| known.first <= entry.first);
+        // The last that begins before it reaches furthest.
+        let nearest = behind.checked_sub(1).and_then(|at| self.0.get(at));
+        nearest.is_some_and(|known| known.covers(entry))
+    }
+
+    /// Takes out those that it covers; says where it belongs.
+    fn make_room(&mut self, entry: &Entry) -> usize {
+        let at = self.0.partition_point(|known| known.first < entry.first);
+        let rest = self.0.get(at..).unwrap_or_default();
+        let covered = rest.partition_point(|known| known.last <= entry.last);
+        self.0.drain(at..at.saturating_add(covered));
+        at
+    }
+}
+
 impl List {
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// All ranges, by their first offsets.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let mut all = [self.open.0.as_slice(), self.accepted.0.as_slice()].concat();
+        all.sort_unstable_by_key(|entry| (entry.first, entry.last));
+        all
     }
 
     /// What was cut and is kept.
@@ -59,15 +85,16 @@ impl List {
             entry.first <= entry.last && entry.position <= entry.end,
             "a range goes forward: {entry:?}"
         );
-        if self.entries.iter().any(|known| known.covers(&entry)) {
+        if self.open.covers(&entry) || self.accepted.covers(&entry) {
             return false;
         }
-        // What is accepted stays accepted, also inside a larger range that is not.
-        self.entries
-            .retain(|known| !entry.covers(known) || (known.accepted && !entry.accepted));
-        self.entries.push(entry);
-        self.entries
-            .sort_unstable_by_key(|entry| (entry.first, entry.last));
+        let open = self.open.make_room(&entry);
+        if entry.accepted {
+            let at = self.accepted.make_room(&entry);
+            self.accepted.0.insert(at, entry);
+        } else {
+            self.open.0.insert(open, entry);
+        }
         true
     }
 
@@ -78,9 +105,17 @@ impl List {
             return;
         }
         self.cuts.push((entry, bytes));
-        while self.kept_bytes() > KEPT_BYTES_MAX {
-            self.cuts.remove(0);
+        self.drop_oldest();
+    }
+
+    fn drop_oldest(&mut self) {
+        let mut surplus = self.kept_bytes().saturating_sub(KEPT_BYTES_MAX);
+        let mut count = 0_usize;
+        while let Some((_, bytes)) = self.cuts.get(count).filter(|_| surplus > 0) {
+            surplus = surplus.saturating_sub(bytes.len());
+            count = count.saturating_add(1);
         }
+        self.cuts.drain(..count);
     }
 
     fn kept_bytes(&self) -> usize {
@@ -91,11 +126,16 @@ impl List {
 
     /// Takes ranges out, or changes them.
     pub(crate) fn update(&mut self, change: impl FnMut(&mut Entry) -> bool) {
-        self.entries.retain_mut(change);
+        let mut entries = self.entries();
+        entries.retain_mut(change);
+        (self.open, self.accepted) = Default::default();
+        for entry in entries {
+            self.add(entry);
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.cuts.is_empty()
+        self.open.0.is_empty() && self.accepted.0.is_empty() && self.cuts.is_empty()
     }
 
     fn encode(&self, base: Offset) -> Vec<u8> {
@@ -112,11 +152,12 @@ impl List {
             number = number.next();
             encoded
         };
-        let mut body = Vec::with_capacity(self.entries.len().saturating_mul(ENTRY_BYTES));
-        for entry in &self.entries {
+        let entries = self.entries();
+        let mut body = Vec::with_capacity(entries.len().saturating_mul(ENTRY_BYTES));
+        for entry in &entries {
             entry.encode(&mut body);
         }
-        let mut bytes = frame(RANGES, self.entries.len(), &body);
+        let mut bytes = frame(RANGES, entries.len(), &body);
         for (entry, kept) in &self.cuts {
             body.clear();
             entry.encode(&mut body);
@@ -136,6 +177,7 @@ impl List {
                 Piece::Gap { .. } => whole = false,
             }
         }
+        list.drop_oldest();
         (list, whole)
     }
 
@@ -155,7 +197,7 @@ impl List {
             }
             CUT => match (Entry::decode(frame.body), frame.body.get(ENTRY_BYTES..)) {
                 (Some(entry), Some(kept)) => {
-                    self.keep(entry, kept.to_vec());
+                    self.cuts.push((entry, kept.to_vec()));
                     true
                 }
                 _ => false,
@@ -191,23 +233,30 @@ impl List {
         }
     }
 
-    /// Puts the list beside its segment, durably. A list that has no room, or whose name somebody
-    /// else took, is not written: it is only derived.
+    /// Puts the list beside its segment, durably; see [`List::put`].
     pub(crate) fn write(&self, vfs: &dyn Vfs, directory: &Path, base: Offset) -> io::Result<()> {
+        if self.put(vfs, directory, base)? {
+            names::sync_dir(vfs, directory)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the list beside its segment. A list that has no room, or whose name somebody else took,
+    /// is not written: it is only derived. Whether the names are to be synced now.
+    pub(crate) fn put(&self, vfs: &dyn Vfs, directory: &Path, base: Offset) -> io::Result<bool> {
         let path = SegmentFile::Quarantine.path(directory, base);
         if self.is_empty() {
             return match vfs.remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                removed => removed.map(|()| false),
             };
         }
-        match names::replace(vfs, &path, &self.encode(base)) {
-            Err(error) if names::is_failed_sync(&error) => Err(error),
+        match vfs::replace(vfs, &path, &self.encode(base)) {
             Err(error) if is_no_space(&error) || is_taken(&error) => {
                 tracing::warn!(path = %path.display(), %error, "a quarantine list is not written");
-                Ok(())
+                Ok(false)
             }
-            written => written,
+            written => written.map(|()| true),
         }
     }
 }
@@ -244,7 +293,7 @@ impl Quarantine {
     pub(crate) fn of_segments((vfs, directory): (&dyn Vfs, &Path), bases: &[Offset]) -> Self {
         let lists = bases
             .iter()
-            .map(|&base| (base, List::read(vfs, directory, base).entries));
+            .map(|&base| (base, List::read(vfs, directory, base).entries()));
         let lists = lists.filter(|(_, entries)| !entries.is_empty()).collect();
         Self { lists }
     }
@@ -256,6 +305,11 @@ impl Quarantine {
         } else {
             self.lists.insert(base, entries.to_vec());
         }
+    }
+
+    /// The ranges in the list of one segment.
+    pub(crate) fn of(&self, base: Offset) -> &[Entry] {
+        self.lists.get(&base).map_or(&[], Vec::as_slice)
     }
 
     /// All ranges, each with the base offset of the segment whose list has it.

@@ -33,6 +33,7 @@ use vfs::{File, OpenMode, Vfs};
 
 use crate::listing::{self, Listing, LogFile};
 use crate::log::{Mark, Place};
+use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::quarantine::List;
@@ -147,7 +148,7 @@ impl Recovery<'_> {
         }
         self.save_lists()?;
         if self.changed && !skips(Safeguard::RecoveredDirectorySync) {
-            self.vfs.sync_dir(self.directory)?;
+            names::sync_dir(self.vfs, self.directory)?;
         }
         let floor = self.floor_offset();
         assert!(
@@ -158,7 +159,16 @@ impl Recovery<'_> {
             .kept
             .is_sorted_by(|earlier, later| earlier.base < later.base);
         assert!(rising, "segments follow each other: {:?}", scanned.kept);
-        Ok(Place { log_start, end })
+        let epoch = match (scanned.epochs.last(), self.circumstances.floor) {
+            (Some((newest, _)), _) => *newest,
+            (None, Floor::Known { epoch, .. }) => epoch,
+            (None, Floor::Unknown) => i32::MIN,
+        };
+        Ok(Place {
+            log_start,
+            end,
+            epoch,
+        })
     }
 
     fn describe(&self, what: &str) -> String {
@@ -174,17 +184,16 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// What stood beside a segment that a trim removed, where a power cut kept it.
+    /// What stands beside a log that is not there. A quarantine list stays, for it keeps bytes of cuts,
+    /// unless it is of a segment that a trim removed.
     fn remove_orphans(&mut self, listing: &Listing) -> io::Result<()> {
-        let Some(log_start) = self.circumstances.log_start else {
-            return Ok(());
-        };
+        let log_start = self.circumstances.log_start.unwrap_or(Offset::ZERO);
         let lists = listing.quarantines.iter();
-        let lists = lists.map(|&base| (base, SegmentFile::Quarantine));
-        let beside: Vec<_> = listing.indexes.iter().copied().chain(lists).collect();
+        let trimmed = lists.filter(|base| **base < log_start);
+        let trimmed = trimmed.map(|&base| (base, SegmentFile::Quarantine));
+        let beside: Vec<_> = listing.indexes.iter().copied().chain(trimmed).collect();
         for (base, kind) in beside {
-            let has_log = listing.logs.iter().any(|log| log.base == base);
-            if base < log_start && !has_log {
+            if !listing.logs.iter().any(|log| log.base == base) {
                 self.remove(&kind.path(self.directory, base))?;
                 self.report.count(Label::R);
             }

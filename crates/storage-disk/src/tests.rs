@@ -2,6 +2,7 @@
 
 mod conformance;
 mod damage;
+mod epochs;
 mod fault_sites;
 mod faults;
 mod findings;
@@ -9,6 +10,7 @@ mod flips;
 mod formats;
 mod harness;
 mod hostile;
+mod leftovers;
 mod oracle;
 mod power_cuts;
 mod promises;

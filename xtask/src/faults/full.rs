@@ -51,21 +51,34 @@ impl Disk {
         self.path().join("filler")
     }
 
-    /// Takes all room but so much.
+    /// Takes all room but so much, a part at a time: the broker goes on writing meanwhile.
     fn fill(&self, left_mib: u64) -> Result<(), String> {
+        const PART_MIB: u64 = 128;
+        let mut filled_mib = 0;
+        loop {
+            let part_mib = self.free_mib()?.saturating_sub(left_mib).min(PART_MIB);
+            if part_mib == 0 {
+                return Ok(());
+            }
+            let mut fallocate = Command::new("fallocate");
+            let (offset, size) = (format!("{filled_mib}M"), format!("{part_mib}M"));
+            fallocate.args(["-o", &offset, "-l", &size]);
+            fallocate.arg(self.filler());
+            process::succeed(fallocate)?;
+            filled_mib += part_mib;
+        }
+    }
+
+    fn free_mib(&self) -> Result<u64, String> {
         let mut df = Command::new("df");
         df.args(["--output=avail", "--block-size=1M"])
             .arg(self.path());
         let said = process::succeed(df)?;
-        let free: Option<u64> = said
+        let free = said
             .lines()
             .last()
             .and_then(|line| line.trim().parse().ok());
-        let free = free.ok_or_else(|| format!("df says {said}"))?;
-        let mut fallocate = Command::new("fallocate");
-        let size = format!("{}M", free.saturating_sub(left_mib).max(1));
-        fallocate.args(["-l", &size]).arg(self.filler());
-        process::succeed(fallocate).map(drop)
+        free.ok_or_else(|| format!("df says {said}"))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the filler is ours")]

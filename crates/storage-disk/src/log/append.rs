@@ -15,6 +15,7 @@ use crate::files::FileKey;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::producer_snapshot;
+use crate::quarantine::{Entry, List};
 use crate::segment::ActiveSegment;
 
 impl DiskLog {
@@ -229,6 +230,7 @@ impl DiskLog {
         self.load_producers(state)?;
         let base = state.end.offset;
         let file = self.create_segment(base)?;
+        self.forget_ranges(state, base)?;
         let loaded = state.loaded.as_mut().expect("loaded before");
         assert!(
             base > loaded.active.base,
@@ -267,6 +269,24 @@ impl DiskLog {
         Ok(())
     }
 
+    /// A list that is there says what was lost of another segment with this base offset. What somebody
+    /// accepted of it must not be taken for a loss of this one.
+    fn forget_ranges(&self, state: &mut State, base: Offset) -> Result<(), AppendError> {
+        let is_of_it = |entry: &Entry| entry.last >= base && !skips(Safeguard::StaleAcceptance);
+        let known = state.quarantine.as_mut();
+        let Some(known) = known.filter(|known| known.of(base).iter().any(is_of_it)) else {
+            return Ok(());
+        };
+        let (vfs, directory) = (&*self.context.vfs, self.directory());
+        let mut list = List::read(vfs, &directory, base);
+        list.update(|entry| entry.last < base);
+        // The round that follows syncs the names.
+        list.put(vfs, &directory, base)
+            .map_err(|error| self.failure("an old quarantine list stays", &error))?;
+        known.set(base, &list.entries());
+        Ok(())
+    }
+
     /// An empty `.log` and `.index`. An empty one that a failed roll left is taken; what speaks of
     /// batches that stood there once is removed.
     fn create_segment(&self, base: Offset) -> Result<Arc<dyn File>, AppendError> {
@@ -293,7 +313,11 @@ impl DiskLog {
             let reason = format!("a file of {size_bytes} bytes stands there");
             return Err(self.failure(&doing, &reason).into());
         }
-        create(SegmentFile::Index)?;
+        let (stale_bytes, index) = create(SegmentFile::Index)?;
+        if stale_bytes > 0 {
+            let cut = index.set_size(0);
+            cut.map_err(|error| self.failure("cannot empty an index", &error))?;
+        }
         // IMPORTANT: before the first batch, or it would be held against another's span.
         for kind in [SegmentFile::Spans, SegmentFile::TimeIndex] {
             let path = kind.path(&directory, base);

@@ -181,7 +181,7 @@ impl DiskLog {
         }
         let mut state = self.state.lock();
         if let Some(known) = &mut state.quarantine {
-            known.set(base, list.entries());
+            known.set(base, &list.entries());
         }
         self.count_lost(&state);
         Ok(news)
@@ -203,7 +203,8 @@ impl DiskLog {
     }
 
     fn write_list(&self, list: &List, directory: &Path, base: Offset) -> Result<(), Fault> {
-        match list.write(&*self.context.vfs, directory, base) {
+        let put = list.put(&*self.context.vfs, directory, base);
+        match put.and_then(|is_new| if is_new { self.sync_names() } else { Ok(()) }) {
             Ok(()) => Ok(()),
             Err(error) if names::is_failed_sync(&error) => {
                 // IMPORTANT: as in upkeep, the name of a new segment may be lost with it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use records::Offset;
-use storage::{EpochEnd, Footprint, LeaderEpochs, ProducerTable, StorageFailure};
+use storage::{Footprint, LeaderEpochs, ProducerTable, StorageFailure};
 use vfs::{File, OpenMode};
 
 use super::reader::SegmentReader;
@@ -23,7 +23,7 @@ use crate::segment::{ActiveSegment, SealedSegment, Verified};
 use crate::segment_index::{IndexSource, SegmentIndex};
 use crate::walk::{EpochRange, Found, Step, Walk};
 use crate::window::{Access, Fault};
-use crate::{epoch_file, producer_snapshot};
+use crate::{epoch_file, names, producer_snapshot};
 
 impl DiskLog {
     /// Loads what appends and reads need. The files were recovered before the log was made.
@@ -56,11 +56,13 @@ impl DiskLog {
         if newest.is_some_and(|log| log.base == end.base && log.size == end.position) {
             return Ok(());
         }
+        // Of what failed once nothing is believed, and no sync is made again.
+        self.context.health.check()?;
         let circumstances = Circumstances {
             partition: self.id(),
             floor: Floor::Known {
                 end,
-                epoch: i32::MIN,
+                epoch: state.found_epoch,
             },
             log_start: Some(self.start()),
             // Nothing is cut that has good batches behind it.
@@ -68,7 +70,8 @@ impl DiskLog {
             epoch_max: self.context.leader_epoch,
         };
         let mut report = RecoveryReport::default();
-        let place = recover(vfs, &directory, circumstances, &mut report)?;
+        let place = recover(vfs, &directory, circumstances, &mut report)
+            .inspect_err(|fault| self.end_if_unsynced(fault))?;
         let Some(place) = place else {
             return Err(self
                 .failure("its directory is gone", &shown(&directory))
@@ -94,6 +97,17 @@ impl DiskLog {
         self.raise_high_watermark(place.end.offset);
         self.announce(place.end.offset);
         Ok(())
+    }
+
+    /// IMPORTANT: the next use would recover again, and a sync that is repeated says yes without the
+    /// bytes.
+    fn end_if_unsynced(&self, fault: &Fault) {
+        if let Fault::Io(error) = fault
+            && names::is_failed_sync(error)
+        {
+            let failure = self.failure("a recovery could not be synced", error);
+            self.context.health.fail(&failure);
+        }
     }
 
     fn load_files(&self, state: &mut State) -> Result<Loaded, Fault> {
@@ -207,6 +221,11 @@ impl DiskLog {
         if let Some(epochs) = epoch_file::read(&*self.context.vfs, &self.directory()) {
             return Ok(epochs);
         }
+        self.epochs_of_batches(loaded)
+    }
+
+    /// The history as the heads of all batches tell it.
+    pub(super) fn epochs_of_batches(&self, loaded: &Loaded) -> Result<LeaderEpochs, Fault> {
         let mut epochs = LeaderEpochs::new();
         self.each_batch(loaded, self.start(), &mut |found| {
             epochs.on_append(found.header.leader_epoch, found.header.base_offset);
@@ -316,20 +335,6 @@ impl DiskLog {
             })?;
         }
         Ok(())
-    }
-
-    pub(super) fn find_epoch_end(&self, epoch: i32) -> Option<EpochEnd> {
-        let mut state = self.state.lock();
-        if let Err(failure) = state.serves().and_then(|()| self.load(&mut state)) {
-            tracing::warn!(%failure, "the epochs of a log are not known");
-            return None;
-        }
-        let (log_end, log_start) = (state.end.offset, self.start());
-        state
-            .loaded
-            .as_ref()?
-            .epochs
-            .end_of(epoch, log_end, log_start)
     }
 
     pub(super) fn measure(&self) -> Footprint {

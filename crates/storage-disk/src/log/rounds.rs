@@ -141,6 +141,7 @@ impl DiskLog {
             Ok(()) => Some(Place {
                 log_start: self.start(),
                 end: durable,
+                epoch: self.context.leader_epoch,
             }),
             Err(error) if names::is_failed_sync(&error) && !skips(Safeguard::UpkeepSyncFatal) => {
                 // IMPORTANT: the name of a new segment, or what a recovery will believe, may have been
@@ -176,7 +177,8 @@ impl DiskLog {
     fn write_work(&self, work: UpkeepWork) -> io::Result<()> {
         let (vfs, directory) = (&*self.context.vfs, self.directory());
         if let Some(text) = work.epochs {
-            epoch_file::write(vfs, &directory, &text)?;
+            epoch_file::put(vfs, &directory, &text)?;
+            self.sync_names()?;
             self.with_loaded(|loaded| {
                 loaded.epochs_unsaved = loaded.epochs.encode() != text;
             });
@@ -185,7 +187,7 @@ impl DiskLog {
             if let Some(pending) = index.pending(owner_of(self.id(), index.base())) {
                 pending.write(vfs, &directory, !skips(Safeguard::SealedIndexSync))?;
                 // The time index has a name only since it has entries.
-                names::sync_dir(vfs, &directory)?;
+                self.sync_names()?;
             }
             self.with_loaded(|loaded| {
                 loaded.unwritten.retain(|held| !Arc::ptr_eq(held, &index));
@@ -200,7 +202,9 @@ impl DiskLog {
             });
         }
         if let Some((offset, bytes)) = work.snapshot {
-            producer_snapshot::write(vfs, &directory, offset, &bytes)?;
+            producer_snapshot::put(vfs, &directory, offset, &bytes)?;
+            self.sync_names()?;
+            producer_snapshot::remove_old(vfs, &directory)?;
             self.with_loaded(|loaded| loaded.snapshot.offset = Some(offset));
         }
         Ok(())
@@ -241,6 +245,7 @@ impl DiskLog {
         Place {
             log_start: self.start(),
             end: self.state.lock().durable,
+            epoch: self.context.leader_epoch,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Mark {
 pub(crate) struct Place {
     pub(crate) log_start: Offset,
     pub(crate) end: Mark,
+    /// No batch behind the end is of an earlier leader epoch.
+    pub(crate) epoch: i32,
 }
 
 /// Whether the log can be used.
@@ -49,6 +51,8 @@ pub(super) struct State {
     pub(super) condition: Condition,
     /// Where the next batch goes.
     pub(super) end: Mark,
+    /// See [`Place::epoch`]: of the end that was given to [`State::new`].
+    pub(super) found_epoch: i32,
     /// Below this, readers may look. Equals `durable` where the mode syncs first.
     pub(super) visible: Mark,
     /// Below this, everything was synced.
@@ -155,6 +159,7 @@ impl State {
         Self {
             condition: Condition::Serving,
             end,
+            found_epoch: place.epoch,
             visible: end,
             durable: end,
             quarantine: None,

@@ -290,7 +290,7 @@ fn settle(
     let (last_base, end, size) = last.unwrap_or_default();
     let listed: Vec<(Offset, Entry)> = known
         .iter()
-        .flat_map(|(&base, list)| list.entries().iter().map(move |entry| (base, *entry)))
+        .flat_map(|(&base, list)| list.entries().into_iter().map(move |entry| (base, entry)))
         .collect();
     let mut losses: Vec<(Offset, Entry)> = Vec::new();
     for (base, mut entry) in found {

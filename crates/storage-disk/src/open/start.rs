@@ -210,6 +210,7 @@ fn place_of(known: &Watermark) -> Place {
     Place {
         log_start: known.log_start,
         end,
+        epoch: known.leader_epoch,
     }
 }
 

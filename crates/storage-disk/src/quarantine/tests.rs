@@ -88,7 +88,7 @@ fn every_length_and_every_flipped_bit_is_harmless() {
     for length in 0..GOLDEN.len() {
         let (cut, whole) = List::decode(&GOLDEN[..length], BASE);
         assert!(!whole || length == 0 || cut != list(), "{length} bytes");
-        for entry in cut.entries() {
+        for entry in &cut.entries() {
             assert!(list().entries().contains(entry), "{length} bytes");
         }
     }
@@ -97,7 +97,7 @@ fn every_length_and_every_flipped_bit_is_harmless() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let (damaged, whole) = List::decode(&bytes, BASE);
         assert!(!whole, "bit {bit} is noticed");
-        for entry in damaged.entries() {
+        for entry in &damaged.entries() {
             assert!(list().entries().contains(entry), "bit {bit}");
         }
     }
@@ -158,4 +158,19 @@ fn a_list_that_cannot_be_written_is_done_without() {
     let written = list().write(&vfs, Path::new(DIRECTORY), BASE);
     assert!(written.is_ok(), "{written:?}");
     vfs.open(&path(), OpenMode::Read).expect_err("not there");
+}
+
+#[test]
+fn many_ranges_are_added_and_read_in_no_time() {
+    const RANGES: i64 = 50_000;
+    let mut list = List::default();
+    list.add(entry(100, 100, Label::J, true));
+    for first in 1..RANGES {
+        assert!(list.add(entry(100 + 2 * first, 100 + 2 * first, Label::J, false)));
+    }
+    let bytes = list.encode(Offset::ZERO);
+    let (read, whole) = List::decode(&bytes, Offset::ZERO);
+    assert!(whole && read == list);
+    assert!(list.add(entry(102, 100 + 2 * RANGES, Label::J, false)));
+    assert_eq!(list.entries().len(), 2, "it covers all but the first");
 }

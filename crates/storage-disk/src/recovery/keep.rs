@@ -28,6 +28,12 @@ impl Recovery<'_> {
             .or_insert_with(|| List::read(vfs, directory, base))
     }
 
+    /// A new segment begins at `base`: what a list says of offsets from there on was of another, and
+    /// what somebody accepted of that must not be taken for a loss of this.
+    pub(super) fn forget_ranges_from(&mut self, base: Offset) {
+        self.list(base).update(|entry| entry.last < base);
+    }
+
     /// Begins a hole at damage; the one before ends where this one begins.
     pub(super) fn begin_hole(&mut self, hole: Hole) {
         self.end_hole(hole.first);

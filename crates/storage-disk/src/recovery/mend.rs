@@ -5,6 +5,7 @@ use vfs::File;
 use super::{Label, Recovery};
 use crate::listing::LogFile;
 use crate::mend::{Mender, Verdict, put_back};
+use crate::names;
 use crate::position::Position;
 use crate::spans::{Stored, Stretch, owner_of};
 use crate::walk::EpochRange;
@@ -34,7 +35,7 @@ impl Recovery<'_> {
                 continue;
             };
             put_back(file, &heads)?;
-            file.sync_data()?;
+            names::sync_data(file)?;
             for head in &heads {
                 let (position, base) = (head.position, log.base);
                 let what = format!("repaired the head of the batch at byte {position} of {base}");

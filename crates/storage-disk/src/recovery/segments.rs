@@ -12,6 +12,7 @@ use super::scan::{self, Salvage, Scan};
 use super::table::{Decision, Facts, Rest, decide};
 use super::{Floor, Front, Label, Recovery, Scanned};
 use crate::listing::LogFile;
+use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::quarantine::KEPT_BYTES_MAX;
@@ -106,7 +107,7 @@ impl Recovery<'_> {
             let range = (position, earlier.size);
             self.keep_cut((earlier.base, &*file), range, base, Label::M)?;
             file.set_size(position.bytes())?;
-            file.sync_data()?;
+            names::sync_data(&*file)?;
             if let Some(kept) = scanned.kept.last_mut() {
                 kept.size = position;
             }
@@ -290,7 +291,7 @@ impl Recovery<'_> {
             rewrite::rewrite(file, start, end)?;
         }
         if !skips(Safeguard::AcceptedTailSync) {
-            file.sync_data()?;
+            names::sync_data(file)?;
         }
         Ok(())
     }

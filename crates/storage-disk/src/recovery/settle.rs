@@ -8,6 +8,7 @@ use super::{Floor, Front, Label, Recovery, Scanned};
 use crate::epoch_file;
 use crate::listing::{Listing, LogFile};
 use crate::log::Mark;
+use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::window::Fault;
@@ -73,6 +74,10 @@ impl Recovery<'_> {
             let file = self.vfs.open(&path, OpenMode::ReadWriteCreate)?;
             file.set_size(0)?;
         }
+        for kind in [SegmentFile::Spans, SegmentFile::TimeIndex] {
+            self.remove(&kind.path(self.directory, offset))?;
+        }
+        self.forget_ranges_from(offset);
         self.changed = true;
         self.report.count(Label::R);
         scanned.kept.push(LogFile {
@@ -141,7 +146,8 @@ impl Recovery<'_> {
             epochs.on_append(*epoch, *start);
         }
         if epochs != before {
-            epoch_file::write(self.vfs, self.directory, &epochs.encode())?;
+            epoch_file::put(self.vfs, self.directory, &epochs.encode())?;
+            names::sync_dir(self.vfs, self.directory)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use vfs::{File, OpenMode, Vfs};
 
 use super::page::{self, PAGE_BYTES, PAGE_ENTRIES};
 use super::{SegmentSpans, Span, Stretch};
+use crate::names;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::segment_index::IndexSource;
@@ -183,5 +184,5 @@ pub(crate) fn trim(
     }
     let file = vfs.open(&path, OpenMode::ReadWrite)?;
     vfs::write_all_at(&*file, &kept, 0)?;
-    file.sync_data()
+    names::sync_data(&*file)
 }

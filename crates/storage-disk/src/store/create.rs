@@ -338,5 +338,6 @@ fn empty_place() -> Place {
     Place {
         log_start: Offset::ZERO,
         end,
+        epoch: i32::MIN,
     }
 }

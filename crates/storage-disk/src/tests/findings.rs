@@ -159,7 +159,7 @@ fn ranges_that_overlap_count_each_offset_once() {
             list.add(entry);
         }
         let mut known = Quarantine::default();
-        known.set(Offset::ZERO, list.entries());
+        known.set(Offset::ZERO, &list.entries());
         assert_eq!(known.open(), expected, "{what}");
     }
 }

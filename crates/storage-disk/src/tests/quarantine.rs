@@ -81,8 +81,9 @@ pub(super) fn accept(vfs: &SimVfs, base: i64) {
 
 fn ranges(vfs: &SimVfs, base: i64) -> Vec<(i64, i64, Label)> {
     let list = List::read(vfs, &partition_dir(), Offset::new(base));
-    let entries = list.entries().iter();
+    let entries = list.entries();
     entries
+        .iter()
         .map(|entry| (entry.first.get(), entry.last.get(), entry.label))
         .collect()
 }

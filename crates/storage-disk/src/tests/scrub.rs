@@ -51,7 +51,7 @@ fn damage_that_nobody_asks_for_is_found_and_listed() {
         assert_eq!(lost(&life), (count, count), "as a read counts it");
         let bases = (0..BATCHES).map(Offset::new);
         let listed: Vec<i64> = bases
-            .flat_map(|base| List::read(&vfs, &partition_dir(), base).entries().to_vec())
+            .flat_map(|base| List::read(&vfs, &partition_dir(), base).entries())
             .map(|entry| entry.first.get())
             .collect();
         assert_eq!(listed, damaged, "on the disk");
