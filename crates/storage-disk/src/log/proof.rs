@@ -80,7 +80,7 @@ impl DiskLog {
         {
             return Ok(Proven::Again);
         }
-        match before_damage(reader, (first, end), met, span)? {
+        match before_damage(reader, (first, end), met, (span, plan.limit_offset))? {
             Ok(good_end) => {
                 assert!(
                     start < good_end && good_end <= end,
@@ -179,7 +179,7 @@ fn before_damage(
     reader: &SegmentReader<'_>,
     (first, end): (&Found, Position),
     met: Met,
-    span: Option<Stretch>,
+    (span, limit_offset): (Option<Stretch>, Offset),
 ) -> Result<Result<Position, String>, Fault> {
     let start = first.position;
     Ok(match met {
@@ -194,29 +194,56 @@ fn before_damage(
         // The span is damaged before the range: its neighbours speak for the rest of it.
         Met::Damage(..) => {
             let until = span.map_or(end, |span| span.end);
-            return by_neighbours(reader, first, (until, end));
+            return by_neighbours(reader, first, (until, end), limit_offset);
         }
     })
 }
 
-/// As [`before_damage`], without spans; up to the first batch that ends at or behind `until`.
+/// As [`before_damage`], without spans; up to the first batch that ends at or behind `until`. Each of
+/// the batches is confirmed by the next, which begins with the offset behind it: one alone may have
+/// a head that was damaged too.
 fn by_neighbours(
     reader: &SegmentReader<'_>,
     first: &Found,
     (until, end): (Position, Position),
+    limit_offset: Offset,
 ) -> Result<Result<Position, String>, Fault> {
     let (start, expected) = (first.position, Some(first.header.base_offset));
     let range = (start, end);
     let mut walk = Walk::checked(reader.file, reader.access, range, expected, reader.epochs);
-    loop {
+    let mut confirmed = start;
+    let reason = loop {
         match walk.step()? {
-            Step::Batch(found) if found.end() >= until => return Ok(Ok(found.end())),
-            Step::Batch(_) => {}
+            Step::Batch(found) => {
+                confirmed = found.position;
+                if found.end() < until && found.end() < end {
+                    continue;
+                }
+                if goes_on(reader, &found, limit_offset)? {
+                    return Ok(Ok(found.end()));
+                }
+                let next = found.header.next_offset();
+                break format!("the batch behind it does not begin with offset {next}");
+            }
             Step::End => return Ok(Ok(end)),
-            Step::Damaged { position, reason } if position == start => return Ok(Err(reason)),
-            Step::Damaged { position, .. } => return Ok(Ok(position)),
+            Step::Damaged { reason, .. } => break reason,
         }
+    };
+    Ok(if confirmed > start {
+        Ok(confirmed)
+    } else {
+        Err(reason)
+    })
+}
+
+/// Whether the log goes on behind a batch with the offset behind it.
+fn goes_on(reader: &SegmentReader<'_>, found: &Found, limit_offset: Offset) -> Result<bool, Fault> {
+    let next = found.header.next_offset();
+    if found.end() >= reader.limit {
+        return Ok(next == limit_offset);
     }
+    let mut walk = reader.headers((found.end(), reader.limit), Some(next));
+    Ok(matches!(walk.step()?, Step::Batch(_)))
 }
 
 /// Every byte of a range that begins and ends with a batch, up to the first that is not good.

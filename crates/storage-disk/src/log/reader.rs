@@ -177,7 +177,10 @@ impl SegmentReader<'_> {
             .after_position(bad)
             .filter(|(position, _)| *position < self.limit);
         let boundary = next.map_or(self.limit, |(position, _)| position);
-        if let Some(found) = resync(self.file, self.access, (bad, boundary), expected)? {
+        let found = resync(self.file, self.access, (bad, boundary), expected)?;
+        if let Some(found) = found
+            && self.leads_over(&found, boundary)?
+        {
             return Ok(Some(found));
         }
         let Some((position, last)) = next else {
@@ -187,6 +190,19 @@ impl SegmentReader<'_> {
         match walk.step()? {
             Step::Batch(found) if found.header.last_offset() == last => Ok(Some(found)),
             _ => Ok(None),
+        }
+    }
+
+    /// Whether the batches from `found` on go on over `boundary`, where one begins by the index: the
+    /// offset in the head of a single one may be damaged too.
+    fn leads_over(&self, found: &Found, boundary: Position) -> Result<bool, Fault> {
+        let mut walk = self.headers((found.position, self.limit), None);
+        loop {
+            match walk.step()? {
+                Step::Batch(found) if found.position < boundary => {}
+                Step::Batch(_) | Step::End => return Ok(true),
+                Step::Damaged { .. } => return Ok(false),
+            }
         }
     }
 

@@ -387,6 +387,13 @@ fn a_repair_accepts_batches_that_are_not_those_that_were_written() {
     try_state(&base(40), 4091);
 }
 
+/// Damage to the end of a batch and to the offset of the next, which says then that it is the first.
+/// Only the batch behind it tells that it is not.
+#[test]
+fn an_offset_that_was_zeroed_with_the_batch_before_it_is_not_believed() {
+    try_state(&base(50), 5069);
+}
+
 /// A cut file, a damaged batch, and behind it one with an epoch that only a broker knows to be
 /// impossible: a repair has to accept all that the broker listed, not only what it sees itself.
 #[test]
