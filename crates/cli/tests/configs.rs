@@ -105,6 +105,28 @@ fn the_broker_is_configured_for_itself_and_for_all() {
 }
 
 #[test]
+fn the_addresses_of_this_start_are_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    for advertise in [None, Some("127.0.0.1")] {
+        let mut flags = vec!["--port", "0", "--host", "127.0.0.1"];
+        flags.extend(advertise.iter().flat_map(|host| ["--advertise", host]));
+        let broker = Broker::start_with(directory.path(), &flags);
+        let get = "config get broker listeners advertised.listeners -o json";
+        let shown = json(&run(&broker, get).ok());
+        let by_name = |name: &str| {
+            let configs = shown["configs"].as_array().unwrap();
+            let found = configs.iter().find(|config| config["name"] == name);
+            found.unwrap()["value"].clone()
+        };
+        let address = serde_json::Value::from(format!("PLAINTEXT://127.0.0.1:{}", broker.port));
+        assert_eq!(by_name("listeners"), address);
+        let advertised = advertise.map_or(serde_json::Value::Null, |_| address);
+        assert_eq!(by_name("advertised.listeners"), advertised);
+        broker.stop(Signal::TERM);
+    }
+}
+
+#[test]
 fn refusals_say_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());

@@ -104,12 +104,14 @@ pub fn start(
         .thread_name("control")
         .enable_all()
         .build()?;
+    let mut config = options.broker;
+    show_addresses(&mut config, &addresses, &options.advertise);
     let parts = Parts {
         store: disk.store.clone(),
         metadata: disk.metadata.clone(),
         clock,
         rng,
-        config: options.broker,
+        config,
     };
     let broker = control.block_on(Broker::open(parts))?;
     let groups = start_groups(&control, &broker, fatal);
@@ -135,6 +137,25 @@ pub fn start(
         stop,
         threads,
     })
+}
+
+/// Tells the broker where it listens and what clients are told, so that clients are shown the truth.
+fn show_addresses(config: &mut BrokerConfig, addresses: &[SocketAddr], advertise: &Advertise) {
+    let listeners = addresses
+        .iter()
+        .map(|address| format!("PLAINTEXT://{address}"));
+    let listeners = listeners.collect::<Vec<_>>().join(",");
+    config.shown.insert("listeners", listeners);
+    if let Advertise::Fixed { host, port } = advertise {
+        let port = port.unwrap_or_else(|| addresses.first().map_or(0, SocketAddr::port));
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
+        let advertised = format!("PLAINTEXT://{host}:{port}");
+        config.shown.insert("advertised.listeners", advertised);
+    }
 }
 
 struct Serving<'a> {
