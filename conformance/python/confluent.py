@@ -123,6 +123,7 @@ def configs(here):
     print("set ->", alter("max.message.bytes", "100000", AlterConfigOpType.SET))
     print("set to nonsense ->", alter("max.message.bytes", "many", AlterConfigOpType.SET))
     print("delete ->", alter("segment.ms", None, AlterConfigOpType.DELETE))
+    until(lambda: "segment.ms=604800000" in described("configs.a"))
     print("described ->", described("configs.a"))
 
 

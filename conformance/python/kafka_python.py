@@ -93,6 +93,7 @@ def configs(here):
 
     print("described ->", described())
     print("set ->", alter(max_message_bytes="100000"))
+    until(lambda: "max.message.bytes=100000" in described())
     print("described ->", described())
 
 

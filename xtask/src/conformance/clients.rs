@@ -18,7 +18,7 @@ pub(super) struct Client {
 
 const LIMIT: Duration = Duration::from_mins(4);
 
-static ALL: [Client; 10] = [
+static ALL: [Client; 12] = [
     Client {
         name: "prober",
         install: |places| install::go(places, "prober"),
@@ -35,6 +35,18 @@ static ALL: [Client; 10] = [
         name: "franz-go",
         install: |places| install::go(places, "franz-go"),
         command: |places, address, scenario| built(places, "franz-go", address, scenario),
+        time_limit: LIMIT,
+    },
+    Client {
+        name: "sarama",
+        install: |places| install::go(places, "sarama"),
+        command: |places, address, scenario| built(places, "sarama", address, scenario),
+        time_limit: LIMIT,
+    },
+    Client {
+        name: "kafka-go",
+        install: |places| install::go(places, "kafka-go"),
+        command: |places, address, scenario| built(places, "kafka-go", address, scenario),
         time_limit: LIMIT,
     },
     Client {
