@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Buf;
+use kafka_wire::messages::consumer_group_describe::{
+    Assignment, ConsumerGroupDescribeRequest, DescribedGroup as DescribedConsumerGroup,
+};
 use kafka_wire::messages::delete_groups::DeleteGroupsRequest;
 use kafka_wire::messages::describe_groups::{DescribeGroupsRequest, DescribedGroup};
 use kafka_wire::messages::list_groups::ListGroupsRequest;
@@ -104,14 +107,37 @@ impl Client {
         let mut groups = answer.groups.into_iter();
         let group = groups.find(|group| group.group_id == name);
         let group = group.ok_or_else(|| self.unanswered(name))?;
-        ClientError::check(group.error_code, group.error_message.as_deref())?;
-        if group.group_state == DEAD {
-            return Err(ClientError::Refused {
-                code: ErrorCode::GroupIdNotFound,
-                message: None,
-            });
+        let is_absent = group.error_code == ErrorCode::GroupIdNotFound.code();
+        if is_absent || group.group_state == DEAD {
+            return self.describe_consumer_group(name).await;
         }
+        ClientError::check(group.error_code, group.error_message.as_deref())?;
         Ok(described(group))
+    }
+
+    /// A group of the new protocol, which the older request does not tell of.
+    async fn describe_consumer_group(
+        &mut self,
+        name: &str,
+    ) -> Result<GroupDescription, ClientError> {
+        let request = ConsumerGroupDescribeRequest {
+            group_ids: vec![name.into()],
+            ..Default::default()
+        };
+        let answer = match self.call(&request).await {
+            Err(ClientError::Unsupported { .. }) => {
+                return Err(ClientError::Refused {
+                    code: ErrorCode::GroupIdNotFound,
+                    message: None,
+                });
+            }
+            answer => answer?,
+        };
+        let mut groups = answer.groups.into_iter();
+        let group = groups.find(|group| group.group_id == name);
+        let group = group.ok_or_else(|| self.unanswered(name))?;
+        ClientError::check(group.error_code, group.error_message.as_deref())?;
+        Ok(described_consumer(group))
     }
 
     /// All that a group has committed in `topics`, which are all there are.
@@ -249,6 +275,28 @@ fn described(group: DescribedGroup) -> GroupDescription {
         protocol_type: group.protocol_type.to_string(),
         protocol: group.protocol_data.to_string(),
         members,
+    }
+}
+
+fn described_consumer(group: DescribedConsumerGroup) -> GroupDescription {
+    let assigned = |assignment: Assignment| {
+        let of = assignment.topic_partitions.into_iter();
+        of.map(|of| (of.topic_name.to_string(), of.partitions))
+            .collect()
+    };
+    let members = group.members.into_iter().map(|member| GroupMember {
+        id: member.member_id.to_string(),
+        instance_id: member.instance_id.map(|name| name.to_string()),
+        client_id: member.client_id.to_string(),
+        host: member.client_host.to_string(),
+        assigned: assigned(member.assignment),
+    });
+    GroupDescription {
+        name: group.group_id.to_string(),
+        state: group.group_state.to_string(),
+        protocol_type: CONSUMER.to_owned(),
+        protocol: group.assignor_name.to_string(),
+        members: members.collect(),
     }
 }
 
