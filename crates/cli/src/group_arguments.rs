@@ -82,7 +82,7 @@ pub(crate) struct ResetArguments {
     /// Where to: start, end, OFFSET, @TIME, -1h, or +N and -N records from where it is
     #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     pub(crate) to: To,
-    /// Do it; without this it only says what it would do
+    /// Do it, by a plan that is made anew; without this it only says what it would do
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
     #[command(flatten)]

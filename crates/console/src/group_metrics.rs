@@ -44,15 +44,18 @@ const HIDDEN: (&str, &str) = (
 struct Sum {
     offset: i64,
     records: u64,
+    /// The greatest, if all are known.
     age_ms: Option<u64>,
+    is_unknown: bool,
 }
 
 impl Sum {
     fn add(&mut self, lag: &PartitionLag, now_ms: i64) {
         self.offset = self.offset.saturating_add(lag.position.offset.get());
         self.records = self.records.saturating_add(lag.records());
-        // `None` is less than any age.
-        self.age_ms = self.age_ms.max(lag.age_ms(now_ms));
+        let age_ms = lag.age_ms(now_ms);
+        self.is_unknown |= age_ms.is_none();
+        self.age_ms = self.age_ms.max(age_ms).filter(|_| !self.is_unknown);
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Nothing is kept up to date between two questions: no timer, no task, no work in a commit.
 //! [`Groups::lag_of`] reads one group; [`Groups::lags`] reads all, at most once in
-//! [`FRESH`] however often it is asked, and looks up [`LOOKUPS_MAX`] times of records at most; the
-//! times it has found stay known while their positions stay. The age is that of the batch: exact
+//! [`FRESH`] however often it is asked, and looks up [`LOOKUPS_MAX`] times of records at most, from
+//! where it stopped the last time; the times it has found stay known while their positions stay. The age is that of the batch: exact
 //! for its first record, otherwise of its newest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The most times of records that one look at all groups reads from logs.
 const LOOKUPS_MAX: usize = 1_000;
+
+/// The most times of records that one look at one group reads.
+const LOOKUPS_OF_ONE_MAX: usize = 10_000;
 
 /// How far one group is behind in one partition.
 #[derive(Debug, Clone)]
@@ -93,6 +96,8 @@ pub(super) struct LastLook {
     at: Option<Duration>,
     lags: Arc<Lags>,
     times: HashMap<Place, i64>,
+    /// How many positions came before the one that was looked up last.
+    stopped_at: usize,
 }
 
 impl Groups {
@@ -111,7 +116,9 @@ impl Groups {
                 let Some(mut found) = partition_lag(row, &self.topics.load())? else {
                     continue;
                 };
-                found.next_ms = next_ms(&found).await;
+                if lag.partitions.len() < LOOKUPS_OF_ONE_MAX {
+                    found.next_ms = next_ms(&found).await;
+                }
                 lag.partitions.push(found);
             }
             tokio::task::consume_budget().await;
@@ -131,37 +138,35 @@ impl Groups {
             return Ok(Arc::clone(&last.lags));
         }
         let mut lags = self.read_lags().await?;
-        let mut times = HashMap::new();
+        let all = lags.iter_mut().flat_map(|lag| &mut lag.partitions);
+        let mut behind: Vec<_> = all.filter(|lag| lag.position.offset < lag.end).collect();
+        // Where the last look stopped, so that every position has its turn.
+        let from = last.stopped_at.checked_rem(behind.len()).unwrap_or(0);
+        behind.rotate_left(from);
+        let mut places = HashSet::new();
         let mut lookups_left = LOOKUPS_MAX;
-        for found in lags.iter_mut().flat_map(|lag| &mut lag.partitions) {
-            if found.position.offset >= found.end {
-                continue;
-            }
+        for (index, found) in behind.into_iter().enumerate() {
             let offset = found.position.offset.max(found.start);
             let place = (found.topic.id(), found.partition, offset);
-            let known = times.get(&place).or_else(|| last.times.get(&place));
-            found.next_ms = match known.copied() {
-                Some(ms) => Some(ms),
-                None if lookups_left == 0 => None,
-                None => {
-                    lookups_left -= 1;
-                    tokio::task::consume_budget().await;
-                    next_ms(found).await
-                }
-            };
-            if let Some(ms) = found.next_ms {
-                times.insert(place, ms);
+            places.insert(place);
+            if let Some(ms) = last.times.get(&place) {
+                found.next_ms = Some(*ms);
+            } else if lookups_left > 0 {
+                lookups_left -= 1;
+                last.stopped_at = from + index + 1;
+                tokio::task::consume_budget().await;
+                found.next_ms = next_ms(found).await;
+                // At once: who asks may give up, and the next look goes on from here.
+                last.times.extend(found.next_ms.map(|ms| (place, ms)));
             }
         }
+        last.times.retain(|place, _| places.contains(place));
         let lags = Arc::new(Lags {
             groups: lags,
             at_ms: self.clock.wall_ms(),
         });
-        *last = LastLook {
-            at: Some(now),
-            lags: Arc::clone(&lags),
-            times,
-        };
+        last.at = Some(now);
+        last.lags = Arc::clone(&lags);
         Ok(lags)
     }
 

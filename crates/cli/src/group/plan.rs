@@ -40,10 +40,31 @@ pub(super) async fn reset(arguments: ResetArguments) -> Result<(), Failure> {
     let plan = plan(&mut client, arguments.to, &places, before).await;
     let plan = plan.map_err(cannot)?;
     let done = arguments.yes && !plan.is_empty();
-    if done {
-        carry_out(&mut client, name, &topics, &plan).await?;
+    let refused = if done {
+        carry_out(&mut client, name, &topics, &plan).await?
+    } else {
+        BTreeMap::new()
+    };
+    let is_refused = |one: &Move| refused.contains_key(&(one.topic.clone(), one.partition));
+    let moved: Vec<Move> = plan
+        .iter()
+        .filter(|one| !is_refused(one))
+        .cloned()
+        .collect();
+    let Some(((topic, partition), code)) = refused.first_key_value() else {
+        return show(&arguments, &plan, done);
+    };
+    let what = format!("cannot be reset in {topic}[{partition}]");
+    let error = ClientError::Refused {
+        code: *code,
+        message: None,
+    };
+    let failure = has_members(&error, name, &what);
+    if moved.is_empty() {
+        return Err(failure);
     }
-    show(&arguments, &plan, done)
+    show(&arguments, &moved, done)?;
+    Err(failure.exit(Exit::PartlyFailed))
 }
 
 /// The partitions that are named, or all that the group has committed in.
@@ -142,34 +163,28 @@ async fn plan(
     Ok(plan)
 }
 
+/// Moves, and says which partitions were refused.
 async fn carry_out(
     client: &mut Client,
     group: &str,
     topics: &[Topic],
     plan: &[Move],
-) -> Result<(), Failure> {
+) -> Result<BTreeMap<(String, i32), ErrorCode>, Failure> {
     let moves: Vec<_> = plan
         .iter()
         .map(|one| (one.topic.clone(), one.partition, one.after))
         .collect();
     let outcomes = client.move_committed(group, topics, &moves).await;
     let outcomes = outcomes.map_err(|error| has_members(&error, group, "cannot be reset"))?;
-    for ((topic, partition), outcome) in &outcomes {
-        let Some(code) = *outcome else { continue };
+    let refused = outcomes.into_iter().filter_map(|(place, outcome)| {
         // This is how Kafka says that somebody else balances the group.
-        let code = if code == ErrorCode::UnknownMemberId {
-            ErrorCode::NonEmptyGroup
-        } else {
-            code
+        let code = match outcome? {
+            ErrorCode::UnknownMemberId => ErrorCode::NonEmptyGroup,
+            code => code,
         };
-        let error = ClientError::Refused {
-            code,
-            message: None,
-        };
-        let what = format!("cannot be reset in {topic}[{partition}]");
-        return Err(has_members(&error, group, &what));
-    }
-    Ok(())
+        Some((place, code))
+    });
+    Ok(refused.collect())
 }
 
 fn show(arguments: &ResetArguments, plan: &[Move], done: bool) -> Result<(), Failure> {
