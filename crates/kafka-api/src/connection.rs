@@ -17,8 +17,10 @@ use futures_util::{FutureExt, StreamExt};
 use kafka_wire::Response;
 use kafka_wire::frames::{FrameError, PREFIX_BYTES, peek_frame};
 use storage::{BytesPermit, Chunk};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use crate::dispatch::{Answer, Close, dispatch, overlaps};
@@ -165,11 +167,15 @@ impl Connection {
     async fn run(&mut self) -> End {
         loop {
             self.start_requests();
-            self.collect_answers().await;
+            let collected = self.collect_answers().await;
             if !self.outgoing.is_empty() {
                 if let Err(error) = self.outgoing.send(&self.stream).await {
                     return End::Socket(error);
                 }
+                continue;
+            }
+            if collected {
+                // A request that has no answer is over too, and what it kept waiting may begin.
                 continue;
             }
             if self.in_flight.is_empty()
@@ -273,17 +279,20 @@ impl Connection {
         }
     }
 
-    /// Takes the answers that are ready, without waiting for any.
-    async fn collect_answers(&mut self) {
+    /// Takes the answers that are ready, without waiting for any; whether there was one.
+    async fn collect_answers(&mut self) -> bool {
+        let mut collected = false;
         while !self.in_flight.is_empty() && !self.outgoing.is_full() {
             let next = std::future::poll_fn(|context| {
                 Poll::Ready(self.in_flight.poll_next_unpin(context))
             });
             let Poll::Ready(Some(answer)) = next.await else {
-                return;
+                break;
             };
             self.take(answer);
+            collected = true;
         }
+        collected
     }
 
     fn take(&mut self, answer: Answered) {
@@ -338,6 +347,9 @@ impl Connection {
     async fn wait(&mut self) -> Result<(), End> {
         let reads = self.reads();
         let stopping = self.is_stopping();
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
         let (deadline, too_late) = self.deadline(reads);
         let Self {
             stream,
@@ -389,7 +401,10 @@ impl Connection {
             let growth_bytes = missing_bytes.min(shared_bytes);
             self.buffer.reserve(growth_bytes.max(READ_BUFFER_BYTES));
         }
-        match self.stream.try_read_buf(&mut self.buffer) {
+        // A read that did not fill the buffer has taken all there was, and tokio knows that here: no
+        // second read only to be told so. It must not yield, for nobody would wake it.
+        let read = unconstrained(self.stream.read_buf(&mut self.buffer)).now_or_never();
+        match read.unwrap_or_else(|| Err(std::io::ErrorKind::WouldBlock.into())) {
             Ok(0) => self.closed_at = Some(Instant::now()),
             Ok(_) => {
                 let buffered_bytes = self.buffer.len();
@@ -397,12 +412,11 @@ impl Connection {
                     .pace
                     .filter(|pace| buffered_bytes.saturating_sub(pace.buffered_bytes) < PACE_BYTES);
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if self.buffer.is_empty() {
-                    self.buffer = BytesMut::new();
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
