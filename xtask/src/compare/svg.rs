@@ -16,7 +16,7 @@ pub(super) struct Series {
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 260.0;
 /// Room around the lines of a panel: left, right, top, bottom.
-const MARGINS: (f64, f64, f64, f64) = (56.0, 16.0, 40.0, 44.0);
+const MARGINS: (f64, f64, f64, f64) = (56.0, 24.0, 40.0, 44.0);
 const OTTLA: &str = "#c2410c";
 const KAFKA: &str = "#475569";
 const GRID_LINES: u32 = 4;
@@ -162,7 +162,7 @@ mod tests {
             points: vec![(1, 0.0, Some(10.0)), (10, 10.0, None)],
         };
         let svg = picture("partitions", &[series]);
-        assert!(svg.contains("points=\"56.0,216.0 344.0,40.0\""), "{svg}");
+        assert!(svg.contains("points=\"56.0,216.0 336.0,40.0\""), "{svg}");
         assert!(svg.contains("points=\"56.0,40.0\""), "{svg}");
         assert!(
             svg.contains(">partitions</text>") && svg.contains(">Kafka</text>"),
