@@ -4,7 +4,8 @@
 //! The parts are functions of `crates/storage-disk/benches/instructions.rs`, run under callgrind, which
 //! counts only what happens below them: the same on a busy machine as on a quiet one. The counts
 //! that are agreed on stand in `instructions.txt` beside it. A part that costs more fails; one that
-//! costs much less fails too, so that the gain is written down.
+//! costs much less fails too, so that the gain is written down. Where the processor is of another kind
+//! than the one they were counted on, other code runs: the counts are shown and not judged.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,10 @@ const DRIFT_MOST: f64 = 0.05;
 const AGREED: &str = "crates/storage-disk/benches/instructions.txt";
 const HEAD: &str = "\
 # Instructions of a thousand runs of each part, counted by callgrind: cargo xtask instructions --write.
-# The checksum's code depends on what callgrind knows of the processor; another kind may count otherwise.
+# The checksum's code depends on the processor; on another kind the counts are shown and not judged.
 ";
+/// Begins the line with the kind of processor.
+const COUNTED_ON: &str = "# counted on: ";
 
 /// Runs the command.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -37,7 +40,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     install::valgrind()?;
     let file = crate::root().join(AGREED);
     let said = |error: std::io::Error| format!("{AGREED}: {error}");
-    let agreed = parse(&std::fs::read_to_string(&file).map_err(said)?)?;
+    let text = std::fs::read_to_string(&file).map_err(said)?;
+    let agreed = parse(&text)?;
+    let counted_on = text.lines().find_map(|line| line.strip_prefix(COUNTED_ON));
+    let here = processor();
     let program = build()?;
     let mut counted = Vec::new();
     println!("| part | instructions | agreed on | drift |");
@@ -49,7 +55,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         counted.push((part.clone(), now));
     }
     if write {
-        return replace(&file, &counted).map_err(said);
+        return replace(&file, &here, &counted).map_err(said);
+    }
+    if counted_on != Some(here.as_str()) {
+        println!("not judged: agreed on for {counted_on:?}, and this is {here:?}");
+        return Ok(());
     }
     match drifted(&agreed, &counted) {
         parts if parts.is_empty() => Ok(()),
@@ -64,12 +74,22 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     clippy::disallowed_methods,
     reason = "a committed file of the developers"
 )]
-fn replace(file: &Path, counted: &[(String, u64)]) -> std::io::Result<()> {
-    let mut text = HEAD.to_owned();
+fn replace(file: &Path, processor: &str, counted: &[(String, u64)]) -> std::io::Result<()> {
+    let mut text = format!("{HEAD}{COUNTED_ON}{processor}\n");
     for (part, count) in counted {
         writeln!(text, "{part} {count}").expect("a String takes every write");
     }
     std::fs::write(file, text)
+}
+
+/// What the processor calls itself.
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model.and_then(|rest| rest.split_once(':'));
+    model.map_or("unknown", |(_, name)| name.trim()).to_owned()
 }
 
 /// Part and count on each line.
