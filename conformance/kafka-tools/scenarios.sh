@@ -121,6 +121,35 @@ scenario_groups() {
     groups --list | grep -c '^tools' | lines 'groups left'
 }
 
+# What Kafka's own system tests and benchmarks are made of.
+scenario_verify() {
+    topics --create --topic tools.verify --partitions 2 >/dev/null
+    tool org.apache.kafka.tools.VerifiableProducer --bootstrap-server "$bootstrap" --topic tools.verify --max-messages 50 --acks -1 |
+        grep -oE '"name":"tool_data","sent":[0-9]+,"acked":[0-9]+' | lines 'verifiable producer'
+    local protocol
+    for protocol in classic consumer; do
+        tool org.apache.kafka.tools.VerifiableConsumer --bootstrap-server "$bootstrap" --topic tools.verify --group-id "tools.$protocol" \
+            --group-protocol $protocol --reset-policy earliest --max-messages 50 | verified | lines "verifiable consumer, $protocol"
+    done
+    tool org.apache.kafka.tools.ProducerPerformance --producer-props bootstrap.servers="$bootstrap" --topic tools.perf --num-records 1000 \
+        --record-size 100 --throughput -1 | grep -oE '^[0-9]+ records sent' | tail -1 | lines 'producer performance'
+    tool org.apache.kafka.tools.ConsumerPerformance --bootstrap-server "$bootstrap" --topic tools.perf --messages 1000 --timeout 20000 |
+        tail -1 | awk -F', ' '{print $5, "records"}' | lines 'consumer performance'
+    tool org.apache.kafka.tools.EndToEndLatency "$bootstrap" tools.latency 20 all 100 | grep -oE '^(Avg latency|Percentiles)' | lines latency
+    tool org.apache.kafka.tools.ClientMetricsCommand --bootstrap-server "$bootstrap" --list | grep -c . | lines 'client metrics'
+    tool org.apache.kafka.tools.StreamsResetter --bootstrap-server "$bootstrap" --application-id tools.classic --input-topics tools.verify --force |
+        sort | lines 'application reset'
+    tool org.apache.kafka.tools.ClusterTool cluster-id --bootstrap-server "$bootstrap" | sed -E 's/[A-Za-z0-9_-]{22}$/ID/' | lines cluster
+}
+
+# What a verifiable consumer says that does not depend on how records came together.
+verified() {
+    awk 'match($0, /"name":"[a-z_]+"/) { name = substr($0, RSTART + 8, RLENGTH - 9); seen[name] = 1 }
+        name == "records_consumed" && match($0, /"count":[0-9]+/) { count += substr($0, RSTART + 8, RLENGTH - 8) }
+        /"success":false/ { seen["failure"] = 1 }
+        END { for (name in seen) print name | "sort"; close("sort"); print count, "records" }'
+}
+
 # The files on disk: both layouts hold the same formats.
 scenario_dump() {
     [ -n "${DATA_DIR:-}" ] || return 0
@@ -151,7 +180,7 @@ dump() {
     tool kafka.tools.DumpLogSegments --files "$1.index" | grep -cE '^offset: [1-9][0-9]* position: [1-9]' | sed 's/[1-9][0-9]*/some/' | lines 'offset index entries'
 }
 
-for scenario in topics console offsets groups configs node dump; do
+for scenario in topics console offsets groups configs node verify dump; do
     if [ -z "$only" ] || [ "$only" = "$scenario" ]; then
         echo "# $scenario"
         "scenario_$scenario"

@@ -16,7 +16,7 @@ pub(super) struct Client {
     pub(super) time_limit: Duration,
 }
 
-const LIMIT: Duration = Duration::from_mins(4);
+const LIMIT: Duration = Duration::from_mins(8);
 
 static ALL: [Client; 12] = [
     Client {
