@@ -6,16 +6,12 @@
 
 use std::ffi::OsStr;
 use std::io;
-#[cfg(target_os = "linux")]
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use clock::{Rng, SystemRng};
-#[cfg(target_os = "linux")]
-use rustix::fs::Advice;
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -186,8 +182,9 @@ impl File for RealFile {
         Ok(None)
     }
 
-    /// Where the system or the file system does not know such a read, the pages that had to be
-    /// fetched are let go afterwards.
+    /// Where the system or the file system does not know such a read, it is one like any other.
+    /// IMPORTANT: no `posix_fadvise` in its place: that writes dirty pages back first, and who began a
+    /// writeback is the only one to hear that it failed (docs/adr/0007).
     #[cfg(target_os = "linux")]
     fn read_passing_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
         use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
@@ -199,20 +196,9 @@ impl File for RealFile {
             preadv2(&self.descriptor, &mut slices, at, DONTCACHE)
         });
         match read {
-            Ok(count) => return Ok(count),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.read_at(buf, at),
+            read => Ok(read?),
         }
-        if let Some(count) = self.read_cached_at(buf, at)? {
-            return Ok(count);
-        }
-        let count = self.read_at(buf, at)?;
-        let length = u64::try_from(count).ok().and_then(NonZeroU64::new);
-        if length.is_some() {
-            // A hint: where it is refused the pages stay.
-            let _ = rustix::fs::fadvise(&self.descriptor, at, length, Advice::DontNeed);
-        }
-        Ok(count)
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {

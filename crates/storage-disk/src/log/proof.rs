@@ -26,6 +26,14 @@ pub(super) enum Proven {
     Damaged(String),
 }
 
+/// What became of the heads of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heads {
+    Good,
+    Mended,
+    Lost,
+}
+
 /// What a walk over a range met.
 #[derive(Debug)]
 enum Met {
@@ -75,12 +83,15 @@ impl DiskLog {
                 .copied(),
             Met::Strange(span) => Some(*span),
         };
-        if let Some(span) = span
-            && self.mend(reader, span)?
-        {
+        let heads = match span {
+            Some(span) => self.mend(reader, span)?,
+            None => Heads::Lost,
+        };
+        if heads == Heads::Mended {
             return Ok(Proven::Again);
         }
-        match before_damage(reader, (first, end), met, (span, plan.limit_offset))? {
+        let limit_offset = (heads == Heads::Lost).then_some(plan.limit_offset);
+        match before_damage(reader, (first, end), met, (span, limit_offset))? {
             Ok(good_end) => {
                 assert!(
                     start < good_end && good_end <= end,
@@ -113,19 +124,21 @@ impl DiskLog {
         let mut mended = false;
         for span in spans {
             if span.is_known() && span.end <= reader.limit {
-                mended |= self.mend(reader, span)?;
+                mended |= self.mend(reader, span)? == Heads::Mended;
             }
         }
         Ok(mended)
     }
 
     /// Repairs the heads of a span, if they are not what was written and that can be told.
-    fn mend(&self, reader: &SegmentReader<'_>, span: Stretch) -> Result<bool, Fault> {
+    fn mend(&self, reader: &SegmentReader<'_>, span: Stretch) -> Result<Heads, Fault> {
         if reader.access == Access::Cached {
             return Err(Fault::NotCached);
         }
-        let Verdict::Mend(heads) = mender(reader).judge(span)? else {
-            return Ok(false);
+        let heads = match mender(reader).judge(span)? {
+            Verdict::Good => return Ok(Heads::Good),
+            Verdict::Lost => return Ok(Heads::Lost),
+            Verdict::Mend(heads) => heads,
         };
         put_back(reader.file, &heads)?;
         self.sync_mended(reader.file)?;
@@ -136,7 +149,7 @@ impl DiskLog {
             tracing::warn!(%note, "I: repaired");
             self.context.tally.add_repaired_head();
         }
-        Ok(true)
+        Ok(Heads::Mended)
     }
 
     /// A repair counts once it is durable.
@@ -179,7 +192,7 @@ fn before_damage(
     reader: &SegmentReader<'_>,
     (first, end): (&Found, Position),
     met: Met,
-    (span, limit_offset): (Option<Stretch>, Offset),
+    (span, limit_offset): (Option<Stretch>, Option<Offset>),
 ) -> Result<Result<Position, String>, Fault> {
     let start = first.position;
     Ok(match met {
@@ -201,12 +214,13 @@ fn before_damage(
 
 /// As [`before_damage`], without spans; up to the first batch that ends at or behind `until`. Each of
 /// the batches is confirmed by the next, which begins with the offset behind it: one alone may have
-/// a head that was damaged too.
+/// a head that was damaged too. Without a `limit_offset` the heads are proven, and nobody has to
+/// confirm them.
 fn by_neighbours(
     reader: &SegmentReader<'_>,
     first: &Found,
     (until, end): (Position, Position),
-    limit_offset: Offset,
+    limit_offset: Option<Offset>,
 ) -> Result<Result<Position, String>, Fault> {
     let (start, expected) = (first.position, Some(first.header.base_offset));
     let range = (start, end);
@@ -215,11 +229,18 @@ fn by_neighbours(
     let reason = loop {
         match walk.step()? {
             Step::Batch(found) => {
-                confirmed = found.position;
+                confirmed = match limit_offset {
+                    Some(_) => found.position,
+                    None => found.end(),
+                };
                 if found.end() < until && found.end() < end {
                     continue;
                 }
-                if goes_on(reader, &found, limit_offset)? {
+                let goes_on = match limit_offset {
+                    Some(limit_offset) => goes_on(reader, &found, limit_offset)?,
+                    None => true,
+                };
+                if goes_on {
                     return Ok(Ok(found.end()));
                 }
                 let next = found.header.next_offset();

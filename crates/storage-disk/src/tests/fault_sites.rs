@@ -122,8 +122,8 @@ impl Trial<'_> {
         drop(try_start(&vfs, &options(Durability::Fsync)));
         let trace = vfs.take_trace();
         assert_no_sync_again(&trace, &what);
-        // Without a journal a tail that nobody waited for is listed, not cut: damage.rs looks at that.
-        if !is_journal_unread(&trace) {
+        // Then a tail that nobody waited for is listed, not cut: damage.rs looks at that.
+        if !is_watermark_unread(&trace) {
             self.recover((vfs, oracle), operation, &what);
         }
     }
@@ -177,11 +177,17 @@ fn failed_sync(trace: &[String]) -> Option<(usize, &str)> {
     failed.into_iter().next()
 }
 
-/// Whether a file of the journal could not be read.
-fn is_journal_unread(trace: &[String]) -> bool {
+/// Whether nothing says up to where a log was durable: a file of the journal could not be read, or the
+/// label of a topic, which names it in the journal.
+fn is_watermark_unread(trace: &[String]) -> bool {
     let failed = trace.iter().filter_map(|line| line.split_once(" -> errno"));
-    let mut reads = failed.filter(|(call, _)| call.starts_with("Open") || call.starts_with("Read"));
-    reads.any(|(call, _)| call.contains("/watermarks."))
+    let is_look = |call: &str| {
+        ["Open", "Read", "Stat"]
+            .iter()
+            .any(|it| call.starts_with(it))
+    };
+    let mut reads = failed.filter(|(call, _)| is_look(call));
+    reads.any(|(call, _)| call.contains("/watermarks.") || call.contains("/topic.meta"))
 }
 
 /// Whether promises rest on a sync of this path. A small file that is replaced is not there yet

@@ -387,6 +387,13 @@ fn a_repair_accepts_batches_that_are_not_those_that_were_written() {
     try_state(&base(40), 4091);
 }
 
+/// The records of a batch are damaged, and the segment behind its own is gone: the other batch in its
+/// span is proven by that, and needs no neighbour.
+#[test]
+fn a_proven_head_needs_no_neighbour() {
+    try_state(&base(49), 4969);
+}
+
 /// Damage to the end of a batch and to the offset of the next, which says then that it is the first.
 /// Only the batch behind it tells that it is not.
 #[test]
