@@ -27,6 +27,8 @@ use crate::output::{Align, Output, counted, table};
 
 /// Requests in flight where no number and no rate was given.
 const IN_FLIGHT: u32 = 64;
+/// Batches that a reader finds, where no size was given.
+const FILL_BATCH_BYTES: usize = 1 << 20;
 /// What a batch may have beside the records that were counted.
 const BATCH_OVERHEAD_BYTES: u32 = 1024;
 /// The batches that Kafka's default takes.
@@ -75,7 +77,8 @@ async fn produce(arguments: ProduceBench) -> Result<(), Failure> {
 }
 
 async fn consume(arguments: ConsumeBench) -> Result<(), Failure> {
-    let shape = shape_of(arguments.shape);
+    let mut shape = shape_of(arguments.shape);
+    shape.batch_bytes.get_or_insert(FILL_BATCH_BYTES);
     let mut ground = Ground::of(&arguments.broker).await?;
     let topic = match &arguments.topic {
         Some(name) => ground.existing(name, &arguments.broker).await?,

@@ -36,7 +36,7 @@ pub(crate) struct ShapeArguments {
     /// Bytes of a record's value
     #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = parse_size)]
     pub(crate) size: u32,
-    /// Bytes of a batch before compression [default: one record a batch]
+    /// Bytes of a batch before compression [default: one record a batch; of consume: 1MiB]
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub(crate) batch_size: Option<u32>,
     /// Compression: none, gzip, snappy, lz4, zstd
