@@ -102,6 +102,7 @@ fn start(vfs: &SimVfs) -> Disk {
         durability: Durability::Fsync,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 8,
     };
     let clock = Arc::new(SimClock::starting_at(START_MS));

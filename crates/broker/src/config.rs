@@ -12,6 +12,18 @@ use storage::LogConfig;
 use crate::config_keys::{ConfigScope, InvalidConfig, Value, parse};
 use crate::groups::GroupConfig;
 
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// `log.retention.hours`, where nobody sets it.
+const RETENTION_HOURS: i64 = 168;
+
+/// The keys that say how long records are kept, the strongest first.
+pub(crate) const RETENTION_KEYS: [&str; 3] = [
+    "log.retention.ms",
+    "log.retention.minutes",
+    "log.retention.hours",
+];
+
 /// The settings of one broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerConfig {
@@ -33,6 +45,8 @@ pub struct BrokerConfig {
     pub min_insync_replicas: i32,
     /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`, `log.segment.delete.delay.ms`.
     pub log: LogConfig,
+    /// `log.retention.check.interval.ms`: how often the store deletes what is too old or too many.
+    pub retention_check_interval: Duration,
     /// `log.scrub.io.max.bytes.per.second`: how fast the store looks for damage; 0 turns it off.
     pub scrub_bytes_per_second: u64,
     /// What holds for all consumer groups.
@@ -65,7 +79,11 @@ impl Default for BrokerConfig {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             min_insync_replicas: 1,
-            log: LogConfig::default(),
+            log: LogConfig {
+                retention: kept_for(RETENTION_HOURS * HOUR_MS),
+                ..LogConfig::default()
+            },
+            retention_check_interval: Duration::from_secs(10),
             scrub_bytes_per_second: 4 * 1024 * 1024,
             groups: GroupConfig::default(),
             offset_metadata_max_bytes: 4096,
@@ -114,6 +132,16 @@ impl BrokerConfig {
             ("log.segment.delete.delay.ms", Value::Integer(ms)) => {
                 self.log.file_delete_delay = duration_ms(*ms);
             }
+            ("log.retention.bytes", Value::Integer(bytes)) => {
+                self.log.retention_bytes = u64::try_from(*bytes).ok();
+            }
+            ("log.retention.check.interval.ms", Value::Integer(ms)) => {
+                self.retention_check_interval = duration_ms(*ms);
+            }
+            (name, Value::Integer(_)) if RETENTION_KEYS.contains(&name) => {
+                self.shown.insert(key.name, text.trim().to_owned());
+                self.log.retention = kept_for(self.retention_ms());
+            }
             ("offset.metadata.max.bytes", Value::Integer(bytes)) => {
                 self.offset_metadata_max_bytes = narrow(*bytes);
             }
@@ -128,6 +156,19 @@ impl BrokerConfig {
             }
         }
         Ok(())
+    }
+
+    /// How long records are kept where a topic does not say; -1: for ever.
+    pub(crate) fn retention_ms(&self) -> i64 {
+        let units_ms = [1, MINUTE_MS, HOUR_MS];
+        let set = RETENTION_KEYS
+            .iter()
+            .zip(units_ms)
+            .find_map(|(name, unit_ms)| {
+                let count: i64 = self.shown.get(name)?.parse().ok()?;
+                Some(count.saturating_mul(unit_ms).max(-1))
+            });
+        set.unwrap_or(RETENTION_HOURS * HOUR_MS)
     }
 
     /// Whether every append is synced, so that no sync interval can be missed. What decides it
@@ -157,6 +198,14 @@ impl BrokerConfig {
             "log.segment.delete.delay.ms" => {
                 Some(self.log.file_delete_delay.as_millis().to_string())
             }
+            "log.retention.bytes" => Some(
+                self.log
+                    .retention_bytes
+                    .map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string()),
+            ),
+            "log.retention.check.interval.ms" => {
+                Some(self.retention_check_interval.as_millis().to_string())
+            }
             "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
             "broker.rack" => self.rack.clone(),
@@ -181,6 +230,11 @@ pub(crate) fn narrow<T: TryFrom<i64>>(value: i64) -> T {
 /// A checked time span.
 pub(crate) fn duration_ms(ms: i64) -> Duration {
     Duration::from_millis(narrow(ms))
+}
+
+/// How long records are kept, from a value in which a negative number stands for "for ever".
+pub(crate) fn kept_for(ms: i64) -> Option<Duration> {
+    u64::try_from(ms).ok().map(Duration::from_millis)
 }
 
 /// Kafka's name of a timestamp type.

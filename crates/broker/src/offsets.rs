@@ -51,6 +51,9 @@ pub struct PartitionDescription {
     pub size_bytes: u64,
     /// Files of records.
     pub segments: usize,
+    /// When the oldest of these files goes because of its age, in ms since the epoch; `None`: never,
+    /// or there is nothing in it.
+    pub oldest_expires_ms: Option<i64>,
 }
 
 impl Broker {
@@ -153,7 +156,16 @@ async fn describe_partition(
         end: ends.high_watermark,
         size_bytes: footprint.size_bytes,
         segments: footprint.segments,
+        oldest_expires_ms: footprint.oldest_ms.and_then(|ms| expires_ms(topic, ms)),
     })
+}
+
+/// When records with this largest timestamp go.
+fn expires_ms(topic: &Topic, largest_ms: i64) -> Option<i64> {
+    let log = &topic.settings().log;
+    let retention = log.retention.filter(|_| log.deletes)?;
+    let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    Some(largest_ms.saturating_add(retention_ms))
 }
 
 async fn by_time(

@@ -69,6 +69,11 @@ impl Broker {
         self.adopt(&admin, &mut records).await?;
         self.make_missing(&mut admin, &mut records).await;
         self.publish_records(&records);
+        for topic in &*self.topics.load_full() {
+            // Opening is how a store learns how long it keeps the records of a topic that nobody
+            // uses; what cannot be opened has nothing to keep.
+            let _ = self.store.open(topic.meta(), 0);
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use broker::{Broker, Counters, Lags};
-use storage::Findings;
+use storage::{Deleted, Findings};
 
 /// Media type of the page.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -84,8 +84,13 @@ const MENDED: [Metric<Findings>; 5] = [
     ),
 ];
 
-/// What the store found and could not mend.
-const LOST: [Metric<Findings>; 3] = [
+/// What the store found and cannot mend.
+const LOST: [Metric<Findings>; 4] = [
+    (
+        "ottla_clock_jumped",
+        "1 while the clock is not believed, and no record is deleted by its age.",
+        |f| u64::from(f.clock_jumped),
+    ),
     (
         "ottla_quarantined_ranges",
         "Ranges of offsets that cannot be read and nobody accepted, in the partitions recovered or used since the start.",
@@ -104,6 +109,18 @@ const LOST: [Metric<Findings>; 3] = [
                 .map_or(0, |ms| ms.div_euclid(1000).max(0).unsigned_abs())
         },
     ),
+];
+
+/// What was deleted: numbers that only grow, for each reason.
+const DELETED: [Metric<Deleted>; 2] = [
+    (
+        "ottla_deleted_segments",
+        "Files of records that went, because of their age, the size of their log, or a request.",
+        |d| d.segments,
+    ),
+    ("ottla_deleted_bytes", "Bytes of records in them.", |d| {
+        d.size_bytes
+    }),
 ];
 
 const RECOVERED: &str = "ottla_recovery_findings";
@@ -125,6 +142,13 @@ pub(crate) fn render(broker: &Broker, lags: &Lags) -> String {
     for (label, count) in &findings.recovered {
         let name = format!("{RECOVERED}_total{{label=\"{label}\"}}");
         line(&mut page, &name, *count);
+    }
+    for (name, help, value) in DELETED {
+        head(&mut page, (name, help), "counter");
+        for (reason, deleted) in &findings.deleted {
+            let name = format!("{name}_total{{reason=\"{reason}\"}}");
+            line(&mut page, &name, value(deleted));
+        }
     }
     crate::group_metrics::render(&mut page, lags);
     page.push_str("# EOF\n");

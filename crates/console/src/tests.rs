@@ -98,6 +98,7 @@ fn open_disk(vfs: &SimVfs) -> Disk {
         durability: Durability::Fsync,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 100,
     };
     let clock = Arc::new(SimClock::starting_at(1_700_000_000_000));

@@ -104,5 +104,6 @@ fn description(
         end_offset: Some(described.end.get()),
         size_bytes: Some(i64::try_from(described.size_bytes).unwrap_or(i64::MAX)),
         segments: Some(i32::try_from(described.segments).unwrap_or(i32::MAX)),
+        oldest_expires_ms: described.oldest_expires_ms,
     }
 }

@@ -15,6 +15,7 @@ use crate::index_cache::IndexCache;
 use crate::maintenance::Upkeep;
 use crate::options::{DiskOptions, Durability};
 use crate::pool::Pool;
+use crate::retention::Retention;
 use crate::scrub::Scrub;
 use crate::space::Space;
 use crate::tally::Tally;
@@ -43,6 +44,7 @@ pub(crate) struct Context {
     pub(crate) journal: Arc<Mutex<Journal>>,
     pub(crate) tally: Tally,
     pub(crate) scrub: Scrub,
+    pub(crate) retention: Retention,
     log_numbers: AtomicU64,
     closed: AtomicBool,
 }
@@ -62,6 +64,7 @@ impl Context {
         options: &DiskOptions,
         (leader_epoch, workers): (i32, Workers),
         (health, journal): (Arc<Health>, Arc<Mutex<Journal>>),
+        last_seen_ms: Option<i64>,
     ) -> Self {
         assert!(
             leader_epoch > 0,
@@ -89,6 +92,7 @@ impl Context {
             journal,
             log_numbers: AtomicU64::new(0),
             tally: Tally::default(),
+            retention: Retention::new(options.retention_check_interval, last_seen_ms),
             scrub: Scrub::new(options.scrub_bytes_per_second),
             closed: AtomicBool::new(false),
         }

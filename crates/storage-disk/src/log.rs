@@ -13,12 +13,14 @@
 //! - `scrub`: bytes that nobody asked for are held against what was written too
 //! - `times`: from a time to an offset
 //! - `trim`: where the log begins
+//! - `expire`: which segments are too old or too many
 //! - `load`: what is read when a log is used first
 //! - `rounds`: what the sync thread and the maintenance thread ask of a log
 
 mod append;
 mod damage;
 mod epochs;
+mod expire;
 mod load;
 mod proof;
 mod read;

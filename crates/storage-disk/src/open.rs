@@ -74,7 +74,8 @@ pub(crate) fn open_with(
         &directory.own_dir(),
         Arc::new(move |failure: &StorageFailure| for_metadata.fail(failure)),
     )?;
-    let (journal, state) = Journal::open(&vfs, &directory.own_dir())?;
+    let (mut journal, state) = Journal::open(&vfs, &directory.own_dir())?;
+    journal.set_clock(Arc::clone(&clock));
     let mut start = Start {
         vfs: &*vfs,
         epoch: read_epoch(&metadata),
@@ -88,21 +89,25 @@ pub(crate) fn open_with(
     start.note_journal();
     let found = find_topics(&*vfs, directory.path(), clock.wall_ms())
         .map_err(at("read", directory.path()))?;
+    // A new directory has nothing that a wrong clock could delete.
+    let is_new = !state.exists && found.is_empty();
+    let last_seen_ms = state
+        .last_seen_ms
+        .or_else(|| is_new.then(|| clock.wall_ms()));
     let recovered = start.recover_all(found)?;
     if !state.is_clean && !skips(Safeguard::RecoveredNamesSync) {
         secure_names(&*vfs, directory.path(), &recovered)?;
     }
     let (old_epoch, mut report) = (start.epoch, start.report);
     let epoch = raise_epoch(&metadata, old_epoch, report.epoch_max, directory.path())?;
-    let journal = Arc::new(Mutex::new(journal));
-    let context = Context::new(
+    let context = Arc::new(Context::new(
         Arc::clone(&vfs),
         clock,
         options,
         (epoch, workers),
-        (health, Arc::clone(&journal)),
-    );
-    let context = Arc::new(context);
+        (health, Arc::new(Mutex::new(journal))),
+        last_seen_ms,
+    ));
     let topics = recovered
         .into_iter()
         .map(|topic| topic.build(&context))
@@ -121,7 +126,7 @@ pub(crate) fn open_with(
         store: Arc::new(DiskStore::new(Arc::clone(&shared))),
         metadata: Arc::new(metadata),
         shared,
-        journal,
+        journal: Arc::clone(&context.journal),
         report,
         threads: Vec::new(),
         directory,
@@ -255,6 +260,9 @@ impl Disk {
             Box::new(move || context.upkeep.run(&context, &journal)),
         )?;
         let shared = Arc::clone(&self.shared);
+        let run = move || shared.context.retention.run(&shared);
+        spawn("ottla-retention", Box::new(run))?;
+        let shared = Arc::clone(&self.shared);
         if shared.context.scrub.is_wanted() {
             let run = move || shared.context.scrub.run(&shared);
             spawn("ottla-scrub", Box::new(run))?;
@@ -266,6 +274,7 @@ impl Disk {
         self.shared.context.flusher.stop();
         self.shared.context.upkeep.stop();
         self.shared.context.scrub.stop();
+        self.shared.context.retention.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 let failure = StorageFailure::new("a thread of the store panicked");

@@ -71,6 +71,8 @@ pub struct DiskOptions {
     pub durability: Durability,
     /// Below this much room appends are refused; 0 turns the check off.
     pub min_free_bytes: u64,
+    /// How often it is asked which records are too old or too many.
+    pub retention_check_interval: Duration,
     /// How many files of records are held open at most while nothing is written to them.
     pub open_files_max: usize,
     /// How fast the scrub reads at most; 0 turns it off.

@@ -1,4 +1,5 @@
-//! What was found wrong in a data directory since the start, and mended: the sums over all logs.
+//! What was found wrong in a data directory since the start, mended and deleted: the sums over all
+//! logs.
 //!
 //! Each log says what it knows when that changes, so that asking costs no lock of a log.
 
@@ -6,12 +7,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
-use storage::Findings;
+use storage::{Deleted, Findings};
 
 use crate::recovery::{Label, RecoveryReport};
 
 /// Ranges that nobody accepted, and offsets in them.
 pub(crate) type Lost = (u64, u64);
+
+/// Why a segment goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// All its records are older than the topic keeps them.
+    Age,
+    /// The log is larger than the topic allows.
+    Size,
+    /// Somebody asked for it.
+    Request,
+}
+
+impl Removal {
+    const ALL: [Self; 3] = [Self::Age, Self::Size, Self::Request];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Size => "size",
+            Self::Request => "request",
+        }
+    }
+}
 
 /// See the head of the module.
 #[derive(Debug)]
@@ -32,6 +56,10 @@ impl Default for Tally {
         let labels = Label::ALL.into_iter().map(|label| (key(label), 0));
         let findings = Findings {
             recovered: labels.collect(),
+            deleted: Removal::ALL
+                .into_iter()
+                .map(|reason| (reason.name(), Deleted::default()))
+                .collect(),
             ..Findings::default()
         };
         Self {
@@ -72,6 +100,19 @@ impl Tally {
     pub(crate) fn end_scrub_pass(&self, now_ms: i64) {
         let findings = &mut self.known.lock().findings;
         findings.scrub_passed_at_ms = Some(now_ms);
+    }
+
+    /// So many segments, of so many bytes, lie before the start of their log now.
+    pub(crate) fn add_removed(&self, reason: Removal, (segments, bytes): (u64, u64)) {
+        let findings = &mut self.known.lock().findings;
+        let deleted = findings.deleted.entry(reason.name()).or_default();
+        add(&mut deleted.segments, segments);
+        add(&mut deleted.size_bytes, bytes);
+    }
+
+    /// Whether the wall clock may say how old records are.
+    pub(crate) fn set_time_trusted(&self, trusted: bool) {
+        self.known.lock().findings.clock_jumped = !trusted;
     }
 
     /// What is lost of one partition now.

@@ -15,6 +15,7 @@ mod oracle;
 mod power_cuts;
 mod promises;
 mod quarantine;
+mod retention;
 mod scenarios;
 mod script;
 mod scrub;

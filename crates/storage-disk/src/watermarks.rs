@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clock::Clock;
 use sabotage::{Safeguard, skips};
 use storage::{PartitionId, StorageFailure};
 use vfs::{EntryKind, Vfs};
@@ -19,7 +20,7 @@ use vfs::{EntryKind, Vfs};
 use crate::directory::{OpenDiskError, at};
 use crate::error::{WriteError, failure};
 use crate::frames::{FrameWriter, Piece, Pieces, check_room, read_tolerant};
-use entry::{BOOT_ID_BYTES, CLEAN, ENTRIES, OPEN};
+use entry::{BOOT_ID_BYTES, CLEAN, ENTRIES, OPEN, TIME, TIME_BYTES};
 
 pub use entry::{ENTRY_BYTES, Watermark};
 
@@ -39,6 +40,8 @@ const CLEAN_ENTRIES_MAX: usize = crate::frames::BODY_BYTES_MAX / ENTRY_BYTES;
 pub struct JournalState {
     /// The newest entry of each partition.
     pub watermarks: BTreeMap<PartitionId, Watermark>,
+    /// When the last process was last known to run, by its wall clock.
+    pub last_seen_ms: Option<i64>,
     /// Whether the last process ended cleanly: `watermarks` is then complete, and nothing was
     /// appended since.
     pub is_clean: bool,
@@ -66,6 +69,8 @@ pub struct Journal {
     /// Once this process is open: every later file says it too, because the first one goes.
     boot_id: Option<[u8; BOOT_ID_BYTES]>,
     roll_bytes_min: u64,
+    /// Tells when something was written; `None`: nobody asks.
+    clock: Option<Arc<dyn Clock>>,
     failure: Option<StorageFailure>,
 }
 
@@ -100,9 +105,15 @@ impl Journal {
             watermarks: state.watermarks.clone(),
             boot_id: None,
             roll_bytes_min: ROLL_BYTES_MIN,
+            clock: None,
             failure: None,
         };
         Ok((journal, state))
+    }
+
+    /// From here on it also says when something was written.
+    pub fn set_clock(&mut self, clock: Arc<dyn Clock>) {
+        self.clock = Some(clock);
     }
 
     /// Revokes a clean mark: before the first append of this process.
@@ -128,6 +139,7 @@ impl Journal {
                     .watermarks
                     .extend(chunk.into_iter().map(|entry| (entry.partition, entry)));
             }
+            journal.append_time()?;
             journal.sync()
         })
     }
@@ -146,6 +158,7 @@ impl Journal {
             journal
                 .watermarks
                 .extend(watermarks.iter().map(|entry| (entry.partition, *entry)));
+            journal.append_time()?;
             let count = count_of(watermarks.len());
             let body = encode_all(watermarks.iter());
             if skips(Safeguard::CleanMarkSync) {
@@ -191,6 +204,16 @@ impl Journal {
             self.failure = Some(failure.clone());
         }
         written
+    }
+
+    fn append_time(&mut self) -> Result<(), WriteError> {
+        match &self.clock {
+            Some(clock) => {
+                let now_ms = clock.wall_ms();
+                self.append(TIME, 0, &now_ms.to_be_bytes())
+            }
+            None => Ok(()),
+        }
     }
 
     fn append_and_sync(&mut self, kind: u8, count: u32, body: &[u8]) -> Result<(), WriteError> {
@@ -291,6 +314,9 @@ fn read_file(vfs: &dyn Vfs, path: &Path, generation: u32, state: &mut JournalSta
                     state.take_entries(frame.body, frame.entry_count);
                 }
                 CLEAN => state.is_clean = state.take_clean(frame.body, frame.entry_count),
+                TIME if frame.body.len() == TIME_BYTES => {
+                    state.last_seen_ms = frame.body.try_into().ok().map(i64::from_be_bytes);
+                }
                 OPEN if frame.body.len() == BOOT_ID_BYTES => {
                     state.boot_id = frame.body.try_into().ok();
                 }

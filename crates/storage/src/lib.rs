@@ -36,7 +36,7 @@ pub use metadata::{
 };
 pub use producer_state::{ProducedBatch, ProducerEntry, ProducerTable, Verdict};
 pub use progress::Progress;
-pub use store::{Findings, LogStore, OpenError, StoreError, Volume};
+pub use store::{Deleted, Findings, LogStore, OpenError, StoreError, Volume};
 pub use topic::{InvalidTopicName, LogConfig, PartitionId, TopicId, TopicMeta, TopicName};
 pub use wait::{WaitList, Waiter};
 

@@ -230,6 +230,9 @@ pub struct Footprint {
     pub size_bytes: u64,
     /// Files of records.
     pub segments: usize,
+    /// The largest timestamp in the oldest of these files, in ms since the epoch: its age is the one
+    /// that counts. `None`: there is none.
+    pub oldest_ms: Option<i64>,
 }
 
 /// The store cannot keep its promise any more; the text names file, operation and error.

@@ -38,7 +38,7 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     fn findings(&self) -> Findings;
 }
 
-/// What a store found wrong with what it keeps, and what it did about it.
+/// What a store found wrong with what it keeps, what it did about it, and what it deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Ranges of offsets that cannot be read and that nobody accepted, of the logs that were
@@ -60,6 +60,20 @@ pub struct Findings {
     pub cut_bytes: u64,
     /// How often recoveries met each case, by its label: all labels that the store knows.
     pub recovered: BTreeMap<char, u64>,
+    /// What lies before the start of its log since the store was opened, by the reason: all reasons
+    /// that the store knows.
+    pub deleted: BTreeMap<&'static str, Deleted>,
+    /// The wall clock jumped: until it is believed again, nothing is deleted by its age.
+    pub clock_jumped: bool,
+}
+
+/// What was deleted for one reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Files of records.
+    pub segments: u64,
+    /// Bytes of records.
+    pub size_bytes: u64,
 }
 
 /// Where a store keeps its logs.

@@ -112,7 +112,8 @@ pub struct PartitionId {
     pub partition: u32,
 }
 
-/// How the log of a partition is cut into files: the effective values, defaults filled in.
+/// How the log of a partition is cut into files, and how long they are kept: the effective values,
+/// defaults filled in. The default of the whole keeps everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogConfig {
     /// A segment rolls before the append that would exceed this (`segment.bytes`).
@@ -124,6 +125,13 @@ pub struct LogConfig {
     /// How long the files of a removed segment stay, under names that say that they go
     /// (`file.delete.delay.ms`).
     pub file_delete_delay: Duration,
+    /// Whether old records go by age and size (`cleanup.policy` has `delete`).
+    pub deletes: bool,
+    /// A segment whose records are all older than this goes (`retention.ms`); `None`: never.
+    pub retention: Option<Duration>,
+    /// A log that is larger than this loses its oldest segments, as long as it does not get smaller
+    /// than this (`retention.bytes`); `None`: never.
+    pub retention_bytes: Option<u64>,
 }
 
 impl Default for LogConfig {
@@ -133,6 +141,9 @@ impl Default for LogConfig {
             segment_ms: Duration::from_hours(7 * 24),
             index_interval_bytes: 4096,
             file_delete_delay: Duration::from_mins(1),
+            deletes: true,
+            retention: None,
+            retention_bytes: None,
         }
     }
 }

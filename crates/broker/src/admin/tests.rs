@@ -175,9 +175,9 @@ async fn configs_are_checked() {
         ("segment.bytes", Some("x"), "Not a number of type INT"),
         ("segment.bytes", None, "has no value"),
         (
-            "retention.ms",
-            Some("1000"),
-            "deleting old records is not built yet",
+            "compression.type",
+            Some("gzip"),
+            "compressing batches anew is not built yet",
         ),
         (
             "cleanup.policy",

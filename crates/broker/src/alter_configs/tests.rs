@@ -127,7 +127,7 @@ async fn a_topics_configs_are_in_force_at_once_and_after_a_restart() {
     }
     let log_config = LogConfig {
         segment_bytes: 2_000_000,
-        ..LogConfig::default()
+        ..harness.config.log
     };
     let now = broker.topic("t").expect("is there");
     assert_eq!(now.settings().log, log_config);
@@ -199,8 +199,8 @@ async fn what_is_refused_on_a_topic_changes_nothing() {
         ),
         (
             "t",
-            set("retention.ms", "1"),
-            "retention.ms cannot be \"1\": deleting old records is not built yet",
+            set("preallocate", "true"),
+            "preallocate cannot be \"true\": preallocating segments is not built",
         ),
         (
             "absent",
@@ -240,8 +240,8 @@ async fn what_is_refused_on_a_broker_changes_nothing() {
             "Unknown broker config name: no.such.key",
         ),
         (
-            set("log.retention.ms", "1"),
-            "log.retention.ms cannot be \"1\": deleting old records",
+            set("log.preallocate", "true"),
+            "log.preallocate cannot be \"true\": preallocating segments",
         ),
     ];
     for scope in [BrokerScope::This, BrokerScope::Every] {

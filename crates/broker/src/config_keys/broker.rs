@@ -15,8 +15,6 @@ const LIST: Typed = (ConfigKind::List, Rule::Any);
 
 const INT_MAX: i64 = 2_147_483_647;
 
-const RETENTION: &str = "deleting old records is not built yet";
-
 const fn int(least: i64) -> Typed {
     (ConfigKind::Int, Rule::Range(least, INT_MAX))
 }
@@ -304,29 +302,29 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         (ConfigKind::Long, Rule::Any),
         "-1",
         "Where a topic does not say: retention.bytes.",
-    )
-    .pinned(RETENTION),
+    ),
+    key(
+        "log.retention.check.interval.ms",
+        long(1),
+        "10000",
+        "How often it is asked which records are too old or too many.",
+    ),
     key(
         "log.retention.hours",
         (ConfigKind::Int, Rule::Any),
-        "-1",
-        "log.retention.ms in hours.",
-    )
-    .pinned(RETENTION),
-    key(
+        "168",
+        "log.retention.ms in hours, where neither that nor log.retention.minutes is set.",
+    ),
+    null(
         "log.retention.minutes",
         (ConfigKind::Int, Rule::Any),
-        "-1",
-        "log.retention.ms in minutes.",
-    )
-    .pinned(RETENTION),
-    key(
+        "log.retention.ms in minutes, where that is not set.",
+    ),
+    null(
         "log.retention.ms",
         long(-1),
-        "-1",
         "Where a topic does not say: retention.ms.",
-    )
-    .pinned(RETENTION),
+    ),
     key(
         "log.roll.jitter.ms",
         long(0),

@@ -9,7 +9,7 @@ use super::{
     ConfigKey, ConfigScope, Effect, InvalidConfig, Layers, Value, find, keys, not_built, parse,
     rule,
 };
-use crate::config::{BrokerConfig, duration_ms, narrow, timestamp_type};
+use crate::config::{BrokerConfig, RETENTION_KEYS, duration_ms, kept_for, narrow, timestamp_type};
 
 /// What a topic is served by: its configs over the broker's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,10 @@ impl TopicSettings {
             }
             ("file.delete.delay.ms", Value::Integer(ms)) => {
                 self.log.file_delete_delay = duration_ms(*ms);
+            }
+            ("retention.ms", Value::Integer(ms)) => self.log.retention = kept_for(*ms),
+            ("retention.bytes", Value::Integer(bytes)) => {
+                self.log.retention_bytes = u64::try_from(*bytes).ok();
             }
             // Pinned and idle keys, and min.insync.replicas, which with one copy always acts as 1.
             _ => {}
@@ -152,6 +156,9 @@ pub(crate) fn effective(
 /// What a topic's key is where the topic does not say.
 fn inherited(config: &BrokerConfig, key: &'static ConfigKey) -> Option<String> {
     let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
+    if key.name == "retention.ms" {
+        return Some(config.retention_ms().to_string());
+    }
     let given = synonym.and_then(|synonym| config.value_of(synonym));
     given.or_else(|| key.default.map(str::to_owned))
 }
@@ -167,13 +174,25 @@ pub(crate) fn describe_topic(
             value: Some(value.clone()),
             source: ConfigSource::Topic,
         });
-        let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
-        let broker = synonym
-            .map(|synonym| layers.synonyms(synonym))
-            .unwrap_or_default();
-        entry_of(key, own.into_iter().chain(broker).collect())
+        let names = synonyms_of(key).into_iter();
+        let synonyms = names.filter_map(|name| find(ConfigScope::Broker, name));
+        let broker = synonyms.flat_map(|synonym| layers.synonyms(synonym));
+        let entry = entry_of(key, own.into_iter().chain(broker).collect());
+        // What a synonym says may be in another unit.
+        ConfigEntry {
+            value: effective(layers, configs, key),
+            ..entry
+        }
     };
     keys(ConfigScope::Topic).iter().map(entry).collect()
+}
+
+/// The broker's keys that a topic's key inherits from, the strongest first.
+fn synonyms_of(key: &'static ConfigKey) -> Vec<&'static str> {
+    match key.name {
+        "retention.ms" => RETENTION_KEYS.to_vec(),
+        _ => key.synonym.into_iter().collect(),
+    }
 }
 
 /// Every key of the broker.

@@ -112,8 +112,6 @@ fn values_are_checked_by_type_and_range() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let cases = [
-        ("retention.ms", "604800000", "-1"),
-        ("retention.bytes", "1", "-1"),
         ("cleanup.policy", "compact", "delete"),
         ("cleanup.policy", "compact,delete", "delete"),
         ("compression.type", "zstd", "producer"),
@@ -255,7 +253,7 @@ fn broker_settings_that_are_wrong_change_nothing() {
     let mut config = BrokerConfig::default();
     for (name, value) in [
         ("num.partitions", "0"),
-        ("log.retention.ms", "1"),
+        ("log.preallocate", "true"),
         ("default.replication.factor", "2"),
         ("delete.topic.enable", "false"),
         ("node.ids", "1"),
@@ -289,6 +287,8 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
         ("segment.ms", "8"),
         ("index.interval.bytes", "9"),
         ("file.delete.delay.ms", "10"),
+        ("retention.ms", "11"),
+        ("retention.bytes", "12"),
         ("min.insync.replicas", "2"),
     ]);
     let expected = TopicSettings {
@@ -301,6 +301,9 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
             segment_ms: std::time::Duration::from_millis(8),
             index_interval_bytes: 9,
             file_delete_delay: std::time::Duration::from_millis(10),
+            deletes: true,
+            retention: Some(std::time::Duration::from_millis(11)),
+            retention_bytes: Some(12),
         },
     };
     assert_eq!(TopicSettings::new(&config, &own), Ok(expected));
@@ -360,8 +363,11 @@ fn a_listing_says_where_each_value_comes_from() {
         entry("segment.bytes"),
         (Some("3000000"), ConfigSource::Topic, expected)
     );
-    let expected = vec![("log.retention.ms", "-1", default)];
-    assert_eq!(entry("retention.ms"), (Some("-1"), default, expected));
+    let expected = vec![("log.retention.hours", "168", default)];
+    assert_eq!(
+        entry("retention.ms"),
+        (Some("604800000"), default, expected)
+    );
     // As in Kafka: no broker key, or one that is null until it is set.
     for (name, value) in [
         ("remote.storage.enable", "false"),
@@ -386,4 +392,52 @@ fn a_listing_says_where_each_value_comes_from() {
         (entry.value.as_deref(), &entry.synonyms),
         (Some("7"), &vec![expected])
     );
+}
+
+/// As in Kafka: milliseconds before minutes before hours, negative for ever, and a topic before all.
+#[test]
+fn the_finest_unit_of_the_retention_counts() {
+    // What is set, what is shown, and what holds.
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        Option<u64>,
+    );
+    let cases: [Case; 8] = [
+        (&[], "604800000", Some(604_800_000)),
+        (&[("log.retention.hours", "2")], "7200000", Some(7_200_000)),
+        (
+            &[("log.retention.hours", "2"), ("log.retention.minutes", "3")],
+            "180000",
+            Some(180_000),
+        ),
+        (
+            &[("log.retention.minutes", "3"), ("log.retention.ms", "4")],
+            "4",
+            Some(4),
+        ),
+        (&[("log.retention.ms", "-1")], "-1", None),
+        (&[("log.retention.hours", "-1")], "-1", None),
+        (&[("log.retention.minutes", "-5")], "-1", None),
+        (&[("log.retention.ms", "0")], "0", Some(0)),
+    ];
+    for (set, shown, expected) in cases {
+        let mut config = BrokerConfig::default();
+        for (name, value) in set {
+            config.set(name, value).expect("good");
+        }
+        let expected = expected.map(std::time::Duration::from_millis);
+        let none = BTreeMap::new();
+        let settings = TopicSettings::new(&config, &none).expect("good");
+        assert_eq!(settings.log.retention, expected, "{set:?}");
+        let layers = Layers::started(Arc::new(config.clone()));
+        let listed = describe_topic(&layers, &none);
+        let listed = listed.iter().find(|entry| entry.key.name == "retention.ms");
+        let listed = listed.expect("listed");
+        assert_eq!(listed.value.as_deref(), Some(shown), "{set:?}");
+        let own = configs(&[("retention.ms", "9")]);
+        let settings = TopicSettings::new(&config, &own).expect("good");
+        let nine = std::time::Duration::from_millis(9);
+        assert_eq!(settings.log.retention, Some(nine), "{set:?}");
+    }
 }

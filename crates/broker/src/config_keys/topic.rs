@@ -17,7 +17,6 @@ pub(super) const CODECS: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "g
 pub(super) const POLICIES: &[&str] = &["compact", "delete"];
 pub(super) const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
 
-const RETENTION: &str = "deleting old records is not built yet";
 pub(super) const SYNC: &str = "a sync interval besides --durability is not built yet";
 const TIERING: &str = "tiered storage is not built yet";
 
@@ -266,13 +265,16 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "retention.bytes",
         (ConfigKind::Long, Rule::Any),
         "-1",
-        "Bytes kept in each partition; -1 keeps all.",
+        "Bytes kept in each partition, to one segment; -1 keeps all.",
     )
-    .inherits("log.retention.bytes")
-    .pinned(RETENTION),
-    key("retention.ms", long(-1), "-1", "How long records are kept; -1 keeps them for ever.")
-        .inherits("log.retention.ms")
-        .pinned(RETENTION),
+    .inherits("log.retention.bytes"),
+    key(
+        "retention.ms",
+        long(-1),
+        "604800000",
+        "How long records are kept, to one segment, by their timestamps; -1 keeps them for ever.",
+    )
+    .inherits("log.retention.ms"),
     key(
         "segment.bytes",
         int(1_048_576),

@@ -6,7 +6,7 @@ use storage::BytesPermit;
 use storage::memory::MemoryStore;
 
 use super::*;
-use crate::harness::{Harness, append, batch_at, create, failure, produce, topic_name};
+use crate::harness::{Harness, NOW_MS, append, batch_at, create, failure, produce, topic_name};
 
 const NEITHER: FoundOffset = FoundOffset {
     offset: None,
@@ -99,6 +99,8 @@ async fn the_end_covers_everything_written_before_the_question() {
         end: Offset::new(2),
         size_bytes: batch_at(0, &["a", "b"]).len() as u64,
         segments: 1,
+        // Seven days.
+        oldest_expires_ms: Some(NOW_MS + 604_800_000),
     };
     assert_eq!(described, [Ok(expected)]);
 }

@@ -248,7 +248,7 @@ async fn configs_that_are_not_allowed_are_left_out_of_what_is_adopted_or_loaded(
     topic.configs = BTreeMap::from(
         [
             ("segment.bytes", "2000000"),
-            ("retention.ms", "1"),
+            ("preallocate", "true"),
             ("future.key", "x"),
         ]
         .map(own),

@@ -123,7 +123,10 @@ async fn effective_values_are_the_topics_or_the_brokers() {
     let topic = crate::harness::create_with(&broker, "orders", &configs).await;
     assert_eq!(topic.effective("segment.bytes").as_deref(), Some("1048576"));
     assert_eq!(topic.effective("segment.ms").as_deref(), Some("77"));
-    assert_eq!(topic.effective("retention.ms").as_deref(), Some("-1"));
+    assert_eq!(
+        topic.effective("retention.ms").as_deref(),
+        Some("604800000")
+    );
     assert_eq!(topic.effective("no.such.key"), None);
     assert_eq!(topic.meta().log_config.segment_bytes, 1_048_576);
     assert_eq!(topic.meta().log_config.segment_ms.as_millis(), 77);

@@ -226,7 +226,7 @@ impl DiskLog {
 
     /// Ends the active segment and begins the next at the end of the log. The syncs of the old
     /// file, the new one and the directory join the next round.
-    fn roll(&self, state: &mut State) -> Result<(), AppendError> {
+    pub(super) fn roll(&self, state: &mut State) -> Result<(), AppendError> {
         self.load_producers(state)?;
         let base = state.end.offset;
         let file = self.create_segment(base)?;

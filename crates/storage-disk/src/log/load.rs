@@ -347,9 +347,17 @@ impl DiskLog {
             return Footprint::default();
         };
         let sealed: u64 = loaded.sealed.iter().map(|sealed| sealed.size.bytes()).sum();
-        Footprint {
+        let oldest = loaded.sealed.first();
+        let oldest = oldest.map_or(loaded.active.base, |oldest| oldest.base);
+        let footprint = Footprint {
             size_bytes: sealed.saturating_add(loaded.active.size.bytes()),
             segments: loaded.sealed.len().saturating_add(1),
+            oldest_ms: None,
+        };
+        drop(state);
+        Footprint {
+            oldest_ms: self.known_largest(oldest).ok().flatten(),
+            ..footprint
         }
     }
 }

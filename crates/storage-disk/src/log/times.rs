@@ -134,7 +134,7 @@ impl DiskLog {
     }
 
     /// `None`, too, where the segment was trimmed since it was planned.
-    fn in_segment<T>(
+    pub(super) fn in_segment<T>(
         &self,
         plan: &Plan,
         look: impl FnOnce(&SegmentReader<'_>, &Lookup<'_>) -> Result<Option<T>, Fault>,
@@ -150,7 +150,7 @@ impl DiskLog {
     }
 
     /// The largest timestamp of a sealed segment; remembered.
-    fn sealed_largest(&self, plan: &Plan) -> Result<Option<i64>, Fault> {
+    pub(super) fn sealed_largest(&self, plan: &Plan) -> Result<Option<i64>, Fault> {
         let base = plan.base;
         let known = {
             let state = self.state.lock();

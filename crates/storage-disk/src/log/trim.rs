@@ -20,10 +20,20 @@ use crate::files::FileKey;
 use crate::maintenance::watermark;
 use crate::names;
 use crate::paths::{DELETED_SUFFIX, SegmentFile};
+use crate::tally::Removal;
 
 impl DiskLog {
     /// See [`storage::Log::trim`].
     pub(super) fn trim_to(&self, new_start: Offset) -> Result<Offset, TrimError> {
+        self.move_start_durably(new_start, Removal::Request)
+    }
+
+    /// Moves the start, for that reason, and gives the one that holds then.
+    pub(super) fn move_start_durably(
+        &self,
+        new_start: Offset,
+        reason: Removal,
+    ) -> Result<Offset, TrimError> {
         {
             let mut state = self.state.lock();
             state.accepts()?;
@@ -46,7 +56,7 @@ impl DiskLog {
         if !skips(Safeguard::StartAfterJournal) {
             self.write_start(place, new_start)?;
         }
-        Ok(self.move_start(new_start))
+        Ok(self.move_start(new_start, reason))
     }
 
     /// Says in the journal, durably, where the log begins. `place` is where it is durable; without
@@ -78,11 +88,16 @@ impl DiskLog {
             })
     }
 
-    fn move_start(&self, new_start: Offset) -> Offset {
+    fn move_start(&self, new_start: Offset, reason: Removal) -> Offset {
         let needs_upkeep = {
             let mut state = self.state.lock();
             let _guard = self.context.health.guard("a trim");
+            let before = self.start();
             self.log_start.fetch_max(new_start.get(), Ordering::AcqRel);
+            if let Some(loaded) = &state.loaded {
+                let gone = segments_between(loaded, (before, self.start()));
+                self.context.tally.add_removed(reason, gone);
+            }
             self.ends().assert_ordered();
             let start = self.start();
             state.loaded.as_mut().is_some_and(|loaded| {
@@ -198,4 +213,16 @@ impl DiskLog {
         }
         Ok(())
     }
+}
+
+/// How many segments lie before the second start and not before the first, and their bytes.
+fn segments_between(loaded: &Loaded, (before, after): (Offset, Offset)) -> (u64, u64) {
+    let later = loaded.sealed.iter().skip(1).map(|sealed| sealed.base);
+    let nexts = later.chain([loaded.active.base]);
+    let gone = loaded.sealed.iter().zip(nexts);
+    let gone = gone.filter(|(_, next)| before < *next && *next <= after);
+    gone.fold((0, 0), |(count, bytes): (u64, u64), (sealed, _)| {
+        let bytes = bytes.saturating_add(sealed.size.bytes());
+        (count.saturating_add(1), bytes)
+    })
 }

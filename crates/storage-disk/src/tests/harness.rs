@@ -44,6 +44,7 @@ pub(super) fn options(durability: Durability) -> DiskOptions {
         data_dir,
         durability,
         min_free_bytes: 0,
+        retention_check_interval: Duration::from_secs(10),
         scrub_bytes_per_second: 0,
         open_files_max: 8,
     }
@@ -83,6 +84,12 @@ impl Life {
         context.upkeep.run_pending(context, &self.disk.journal);
     }
 
+    /// One look at what is too old or too many.
+    pub(super) fn retain(&self) {
+        let shared = &self.disk.shared;
+        shared.context.retention.pass(shared);
+    }
+
     pub(super) fn open(&self, topic: &TopicMeta, partition: u32) -> Arc<dyn Log> {
         self.disk
             .store
@@ -107,6 +114,7 @@ pub(super) fn topic(name: &str, id: u8, partitions: u32, segment_bytes: u32) -> 
             segment_ms: Duration::from_hours(1000),
             index_interval_bytes: 200,
             file_delete_delay: Duration::ZERO,
+            ..LogConfig::default()
         },
     }
 }

@@ -15,6 +15,11 @@ pub(super) const CLEAN: u8 = 2;
 /// The frame before the first append of a process: its boot id.
 pub(super) const OPEN: u8 = 3;
 
+/// When this was written, by the wall clock.
+pub(super) const TIME: u8 = 4;
+
+/// Bytes of a time.
+pub(super) const TIME_BYTES: usize = 8;
 /// Bytes of a boot id.
 pub(super) const BOOT_ID_BYTES: usize = 16;
 /// Bytes of an entry.

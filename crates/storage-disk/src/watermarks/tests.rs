@@ -516,3 +516,24 @@ fn no_end_moves_back_by_what_is_written_last() {
     assert_eq!(state(&disk).watermarks.values().next(), Some(&both));
     assert_eq!(journal.known(&[both.partition]), [both]);
 }
+
+/// So that the next start can tell whether its clock jumped.
+#[test]
+fn the_journal_says_when_its_process_was_last_seen() {
+    let disk = disk();
+    assert_eq!(state(&disk).last_seen_ms, None);
+    let clock = Arc::new(clock::SimClock::starting_at(1_000));
+    let (mut journal, _) = open(&disk);
+    journal.set_clock(clock.clone());
+    journal.mark_open(BOOT).expect("room");
+    journal.append_entries(&[entry(0, 5)]).expect("room");
+    assert_eq!(state(&disk).last_seen_ms, Some(1_000));
+    clock.set_wall_ms(-5);
+    journal.append_entries(&[entry(0, 6)]).expect("room");
+    assert_eq!(state(&disk).last_seen_ms, Some(-5));
+    clock.set_wall_ms(7_000);
+    journal.mark_clean(&[entry(0, 6)]).expect("room");
+    let state = state(&disk);
+    assert_eq!((state.last_seen_ms, state.is_clean), (Some(7_000), true));
+    assert_eq!(state.bad_frames, 0);
+}

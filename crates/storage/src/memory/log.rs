@@ -396,10 +396,12 @@ impl Log for MemoryLog {
     fn footprint(&self) -> Footprint {
         let state = self.state.lock();
         let kept = |stored: &&Stored| stored.header.next_offset() > state.log_start;
-        let sizes = state.batches.iter().filter(kept);
+        let kept = || state.batches.iter().filter(kept);
+        let largest = kept().map(|stored| stored.header.max_timestamp_ms).max();
         Footprint {
-            size_bytes: sizes.map(|stored| stored.bytes.len() as u64).sum(),
+            size_bytes: kept().map(|stored| stored.bytes.len() as u64).sum(),
             segments: 1,
+            oldest_ms: largest.filter(|largest_ms| *largest_ms >= 0),
         }
     }
 
