@@ -229,4 +229,8 @@ fn the_oldest_records_go() {
     let trimmed = json(&trim(&["--before", "end", "-o", "json"]).ok());
     assert_eq!(trimmed["partitions"][0]["start"], "4");
     assert_eq!(trimmed["partitions"][1]["start"], "1");
+    let lines = trim(&["--before", "end", "-o", "jsonl"]).ok();
+    assert_eq!(json(lines.lines().next().unwrap())["start"], "4", "{lines}");
+    let yaml = trim(&["--before", "end", "-o", "yaml"]).ok();
+    assert!(yaml.contains(r#""start": "4""#), "{yaml}");
 }

@@ -127,6 +127,8 @@ impl Journal {
     /// before one that is written already takes nothing back.
     pub fn append_entries(&mut self, watermarks: &[Watermark]) -> Result<(), WriteError> {
         self.write(|journal| {
+            // First: where it finds no room, nothing was said that the caller takes for unsaid.
+            journal.append_time()?;
             for chunk in watermarks.chunks(FRAME_ENTRIES_MAX) {
                 let newest = |entry: &Watermark| match journal.watermarks.get(&entry.partition) {
                     Some(known) => known.or_newer(entry),
@@ -139,7 +141,6 @@ impl Journal {
                     .watermarks
                     .extend(chunk.into_iter().map(|entry| (entry.partition, entry)));
             }
-            journal.append_time()?;
             journal.sync()
         })
     }
@@ -154,13 +155,16 @@ impl Journal {
                     "a clean mark holds {CLEAN_ENTRIES_MAX} partitions at most, not {count}"
                 ))));
             }
-            journal.watermarks.clear();
-            journal
-                .watermarks
-                .extend(watermarks.iter().map(|entry| (entry.partition, *entry)));
+            // IMPORTANT: a trim at the stop may be written already and not be in `watermarks`.
+            let known = std::mem::take(&mut journal.watermarks);
+            let newest = |entry: &Watermark| match known.get(&entry.partition) {
+                Some(known) => (entry.partition, known.or_newer(entry)),
+                None => (entry.partition, *entry),
+            };
+            journal.watermarks = watermarks.iter().map(newest).collect();
             journal.append_time()?;
-            let count = count_of(watermarks.len());
-            let body = encode_all(watermarks.iter());
+            let count = count_of(journal.watermarks.len());
+            let body = encode_all(journal.watermarks.values());
             if skips(Safeguard::CleanMarkSync) {
                 return journal.append(CLEAN, count, &body);
             }

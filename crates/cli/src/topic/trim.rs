@@ -9,7 +9,7 @@ use clock::{Clock, SystemClock};
 use kafka_client::{Client, ErrorCode, OffsetSpec};
 use serde_json::json;
 
-use crate::client_arguments::{Form, TrimArguments};
+use crate::client_arguments::TrimArguments;
 use crate::connect::{connect, explain, is_unknown_topic, unknown_topic};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, counted};
@@ -163,14 +163,14 @@ fn report(
     plans: &BTreeMap<i32, Plan>,
     told: &BTreeMap<i32, Result<i64, ErrorCode>>,
 ) -> Result<(), Failure> {
-    let name = &arguments.name;
+    let (name, form) = (&arguments.name, arguments.form.output);
     let mut output = Output::new();
     let mut refused = Vec::new();
     let mut rows = Vec::new();
     for (partition, plan) in plans {
         let outcome = told.get(partition).copied();
         match outcome.unwrap_or(Err(ErrorCode::UnknownServerError)) {
-            Ok(start) if arguments.form.output == Form::Json => {
+            Ok(start) if form.is_data() => {
                 rows.push(json!({"partition": partition, "start": start.to_string()}));
             }
             Ok(start) => {
@@ -182,9 +182,9 @@ fn report(
             Err(code) => refused.push((*partition, plan.before, code)),
         }
     }
-    if arguments.form.output == Form::Json {
+    if form.is_data() {
         let trimmed = json!({"schema": "ottla.trim/1", "name": name, "partitions": rows});
-        output.line(&trimmed.to_string())?;
+        output.data(form, &trimmed, "partitions")?;
     }
     output.flush()?;
     let Some((partition, before, code)) = refused.first() else {

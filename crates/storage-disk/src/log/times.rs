@@ -97,10 +97,12 @@ impl DiskLog {
                 best = Some((largest, plan.base));
             }
         }
-        let Some(((_, last), _)) = best else {
+        let Some(((_, last), base)) = best else {
             return Ok(None);
         };
-        let Some(plan) = self.next_plan(Some(last), isolation)? else {
+        // Another segment, or none: it was trimmed meanwhile, and whoever asks looks again.
+        let plan = self.next_plan(Some(last), isolation)?;
+        let Some(plan) = plan.filter(|plan| plan.base == base) else {
             return Ok(None);
         };
         self.in_segment(&plan, |reader, index| {

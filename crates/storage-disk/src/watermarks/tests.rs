@@ -537,3 +537,20 @@ fn the_journal_says_when_its_process_was_last_seen() {
     assert_eq!((state.last_seen_ms, state.is_clean), (Some(7_000), true));
     assert_eq!(state.bad_frames, 0);
 }
+
+/// A trim that ends beside the clean end: its start was answered, and the mark does not take it back.
+#[test]
+fn a_clean_mark_takes_no_start_back() {
+    let disk = disk();
+    let (mut journal, _) = open(&disk);
+    journal.mark_open(BOOT).expect("room");
+    let at = |log_start: i64| Watermark {
+        log_start: Offset::new(log_start),
+        ..entry(0, 10)
+    };
+    journal.append_entries(&[at(8)]).expect("room");
+    journal.mark_clean(&[at(3)]).expect("room");
+    let state = state(&disk);
+    assert!(state.is_clean);
+    assert_eq!(state.watermarks.values().next(), Some(&at(8)));
+}
