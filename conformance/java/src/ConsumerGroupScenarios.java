@@ -93,7 +93,7 @@ final class ConsumerGroupScenarios {
             consumer.subscribe(List.of(TOPIC));
             balanced("an assignment", () -> consumer.assignment().size() == 4, consumer);
             Scenarios.say("second life begins -> %d", consumer.position(first));
-            consumer.commitSync(Map.of(first, new OffsetAndMetadata(3, java.util.Optional.of(0), "größer")));
+            consumer.commitSync(Map.of(first, new OffsetAndMetadata(3, java.util.Optional.empty(), "größer")));
             OffsetAndMetadata committed = consumer.committed(Set.of(first)).get(first);
             Scenarios.say("committed with a note -> %d %s", committed.offset(), committed.metadata());
         }

@@ -106,7 +106,7 @@ final class GroupScenarios {
         try (KafkaConsumer<String, String> consumer = member(here, "groups.resume")) {
             consumer.subscribe(List.of("groups.a"));
             Scenarios.say("second life -> %d records", read(consumer, 10));
-            consumer.commitSync(Map.of(first, new OffsetAndMetadata(3, java.util.Optional.of(0), "größer")));
+            consumer.commitSync(Map.of(first, new OffsetAndMetadata(3, java.util.Optional.empty(), "größer")));
             OffsetAndMetadata committed = consumer.committed(Set.of(first)).get(first);
             Scenarios.say("committed with a note -> %d %s", committed.offset(), committed.metadata());
         }
