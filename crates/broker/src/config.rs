@@ -83,7 +83,7 @@ impl Default for BrokerConfig {
                 retention: kept_for(RETENTION_HOURS * HOUR_MS),
                 ..LogConfig::default()
             },
-            retention_check_interval: Duration::from_secs(10),
+            retention_check_interval: Duration::from_mins(5),
             scrub_bytes_per_second: 4 * 1024 * 1024,
             groups: GroupConfig::default(),
             offset_metadata_max_bytes: 4096,

@@ -176,7 +176,7 @@ impl Held {
 }
 
 /// Whether this process, or the system, has no descriptor left.
-fn is_too_many(error: &io::Error) -> bool {
+pub(crate) fn is_too_many(error: &io::Error) -> bool {
     // On Linux, macOS and the BSDs; no `ErrorKind` tells them apart.
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;

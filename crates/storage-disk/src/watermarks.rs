@@ -19,6 +19,7 @@ use vfs::{EntryKind, Vfs};
 
 use crate::directory::{OpenDiskError, at};
 use crate::error::{WriteError, failure};
+use crate::files::is_too_many;
 use crate::frames::{FrameWriter, Piece, Pieces, check_room, read_tolerant};
 use entry::{BOOT_ID_BYTES, CLEAN, ENTRIES, OPEN, TIME, TIME_BYTES};
 
@@ -274,8 +275,13 @@ impl Journal {
     }
 
     fn begin(&self, path: &Path, generation: u32) -> Result<FrameWriter, WriteError> {
-        let mut writer = FrameWriter::create(&*self.vfs, path, generation)
-            .map_err(|error| WriteError::sort("create", path, &error))?;
+        let mut writer = FrameWriter::create(&*self.vfs, path, generation).map_err(|error| {
+            // Nothing was promised on it, and there are descriptors again later.
+            if is_too_many(&error) {
+                return WriteError::NoSpace(failure("create", path, &error));
+            }
+            WriteError::sort("create", path, &error)
+        })?;
         if let Some(boot_id) = &self.boot_id {
             writer.append(OPEN, 0, boot_id)?;
             // So that a power cut tears the end of a file only.

@@ -306,7 +306,7 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
     key(
         "log.retention.check.interval.ms",
         long(1),
-        "10000",
+        "300000",
         "How often it is asked which records are too old or too many.",
     ),
     key(

@@ -94,6 +94,8 @@ impl Trial<'_> {
         let fired = run.vfs.faults_fired() > 0;
         let trace = run.vfs.take_trace();
         if let Some(life) = run.life.as_ref().filter(|_| fired) {
+            // The thread that commits rows answers first, and tells of a failure then.
+            life.disk.metadata.close();
             let fatals = life.fatals.load(Ordering::SeqCst);
             assert!(fatals <= 1, "{what}: told once");
             assert!(
