@@ -92,8 +92,6 @@ def topics(here):
     print("by default ->", create("topics.default", -1, -1))
     listed = here.admin.list_topics(timeout=10).topics
     print("list ->", sorted(name for name in listed if name.startswith("topics.")))
-    one = here.admin.list_topics("topics.absent", timeout=10).topics["topics.absent"]
-    print("unknown topic ->", one.error.name())
     for count in (5, 5, 2):
         print(f"grow to {count} ->", each(here.admin.create_partitions([NewPartitions("topics.a", count)])))
     for name in ("topics.a", "topics.missing"):
