@@ -42,6 +42,7 @@ fn topic() -> TopicMeta {
             segment_bytes: 700,
             segment_ms: Duration::from_hours(1000),
             index_interval_bytes: 100,
+            ..LogConfig::default()
         },
     }
 }
