@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
 use kafka_client::{Acks, Client, ClientError, ClientOptions, Connection, OffsetSpec, Topic};
-use kafka_wire::messages::ProduceRequest;
+use kafka_wire::messages::{ProduceRequest, ProduceResponse};
 use tokio::time::{Instant, sleep};
 
+use crate::answers::check;
 use crate::batch::{Batch, RecordShape};
 use crate::connect::{Halves, open};
 use crate::end_to_end::Sightings;
@@ -212,21 +213,40 @@ async fn touch(
     let version = connection.version_of::<ProduceRequest>()?;
     let partitions: Vec<i32> = topic.partitions.iter().map(|it| it.index).collect();
     for some in partitions.chunks(FIRST_AT_ONCE) {
-        let request = produce_request(topic, some, &batch.bytes, Acks::All, version);
-        let patience = Instant::now() + options.timeout;
+        let mut left = some.to_vec();
+        let mut patience = Instant::now() + options.timeout;
         loop {
+            let request = produce_request(topic, &left, &batch.bytes, Acks::All, version);
             let answer = connection.call(&request, options.timeout).await?;
-            match check_produced(&answer) {
-                Ok(()) => break,
-                // The leaders of a new topic may not know it yet.
-                Err(error) if error.is_retriable() && Instant::now() < patience => {
-                    sleep(FIRST_PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
+            let before = left.len();
+            left = not_yet_taken(&answer)?;
+            if left.is_empty() {
+                break;
             }
+            let now = Instant::now();
+            if left.len() < before {
+                patience = now + options.timeout;
+            } else if now > patience {
+                check_produced(&answer)?;
+            }
+            sleep(FIRST_PAUSE).await;
         }
     }
     Ok(())
+}
+
+/// The partitions that may be asked again: the leaders of a new topic may not know it yet.
+fn not_yet_taken(answer: &ProduceResponse) -> Result<Vec<i32>, ClientError> {
+    let mut left = Vec::new();
+    let topics = answer.responses.iter();
+    for partition in topics.flat_map(|topic| &topic.partition_responses) {
+        match check(partition.error_code, partition.index) {
+            Ok(()) => {}
+            Err(error) if error.is_retriable() => left.push(partition.index),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(left)
 }
 
 /// Writes so many bytes of batches, 8 in flight on one connection: records for a reader.
