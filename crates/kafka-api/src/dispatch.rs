@@ -10,15 +10,16 @@ use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use kafka_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
-    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
-    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreateAclsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeQuorumRequest,
+    DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
+    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
+    UpdateFeaturesRequest,
 };
 use kafka_wire::{
     DecodeError, EncodeError, HeaderError, Message, Reader, Request, RequestHeader, Response,
@@ -27,7 +28,7 @@ use kafka_wire::{
 use storage::{BytesPermit, Chunk};
 
 use crate::{
-    Context, alter_configs, api_versions, consumer_group_describe, consumer_group_heartbeat,
+    Context, acls, alter_configs, api_versions, consumer_group_describe, consumer_group_heartbeat,
     create_partitions, create_topics, delete_groups, delete_records, delete_topics,
     describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_quorum,
     describe_topic_partitions, fetch, find_coordinator, heartbeat, init_producer_id, join_group,
@@ -76,6 +77,9 @@ pub(crate) static TABLE: &[Entry] = &[
     entry::<DeleteRecordsRequest>(|call| ordinary(call, delete_records::handle)),
     entry::<InitProducerIdRequest>(|call| ordinary(call, init_producer_id::handle)),
     entry::<OffsetForLeaderEpochRequest>(|call| ordinary(call, offset_for_leader_epoch::handle)),
+    entry::<DescribeAclsRequest>(|call| ordinary(call, acls::describe)),
+    entry::<CreateAclsRequest>(|call| ordinary(call, acls::create)),
+    entry::<DeleteAclsRequest>(|call| ordinary(call, acls::delete)),
     entry::<DescribeConfigsRequest>(|call| ordinary(call, describe_configs::handle)),
     entry::<AlterConfigsRequest>(|call| ordinary(call, alter_configs::whole)),
     entry::<DescribeLogDirsRequest>(|call| ordinary(call, describe_log_dirs::handle)),

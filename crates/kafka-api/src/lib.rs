@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acls;
 mod advertise;
 mod alter_configs;
 mod api_versions;

@@ -36,6 +36,9 @@ macro_rules! for_each_api {
         $run::<DeleteRecordsRequest>($($argument),*).await;
         $run::<InitProducerIdRequest>($($argument),*).await;
         $run::<OffsetForLeaderEpochRequest>($($argument),*).await;
+        $run::<DescribeAclsRequest>($($argument),*).await;
+        $run::<CreateAclsRequest>($($argument),*).await;
+        $run::<DeleteAclsRequest>($($argument),*).await;
         $run::<DescribeConfigsRequest>($($argument),*).await;
         $run::<AlterConfigsRequest>($($argument),*).await;
         $run::<DescribeLogDirsRequest>($($argument),*).await;
@@ -89,6 +92,9 @@ fn the_table_has_the_windows_of_the_schemas() {
         (21, 0, 2),
         (22, 0, 5),
         (23, 2, 4),
+        (29, 1, 3),
+        (30, 1, 3),
+        (31, 1, 3),
         (32, 1, 4),
         (33, 0, 2),
         (35, 1, 5),

@@ -42,6 +42,12 @@ pub mod init_producer_id;
 #[rustfmt::skip]
 pub mod offset_for_leader_epoch;
 #[rustfmt::skip]
+pub mod describe_acls;
+#[rustfmt::skip]
+pub mod create_acls;
+#[rustfmt::skip]
+pub mod delete_acls;
+#[rustfmt::skip]
 pub mod describe_configs;
 #[rustfmt::skip]
 pub mod alter_configs;
@@ -86,11 +92,14 @@ pub use alter_partition_reassignments::{
 pub use api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 pub use consumer_group_describe::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 pub use consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+pub use create_acls::{CreateAclsRequest, CreateAclsResponse};
 pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 pub use create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+pub use delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
 pub use delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 pub use delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 pub use delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+pub use describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
 pub use describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 pub use describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
 pub use describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
@@ -280,6 +289,30 @@ pub const APIS: &[Api] = &[
         response_flexible_from: 4,
     },
     Api {
+        key: 29,
+        name: "DescribeAcls",
+        version_min: 1,
+        version_max: 3,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
+        key: 30,
+        name: "CreateAcls",
+        version_min: 1,
+        version_max: 3,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
+        key: 31,
+        name: "DeleteAcls",
+        version_min: 1,
+        version_max: 3,
+        request_flexible_from: 2,
+        response_flexible_from: 2,
+    },
+    Api {
         key: 32,
         name: "DescribeConfigs",
         version_min: 1,
@@ -448,6 +481,9 @@ macro_rules! for_each_api {
 (DeleteRecords, $crate::messages::DeleteRecordsRequest, $crate::messages::DeleteRecordsResponse)
 (InitProducerId, $crate::messages::InitProducerIdRequest, $crate::messages::InitProducerIdResponse)
 (OffsetForLeaderEpoch, $crate::messages::OffsetForLeaderEpochRequest, $crate::messages::OffsetForLeaderEpochResponse)
+(DescribeAcls, $crate::messages::DescribeAclsRequest, $crate::messages::DescribeAclsResponse)
+(CreateAcls, $crate::messages::CreateAclsRequest, $crate::messages::CreateAclsResponse)
+(DeleteAcls, $crate::messages::DeleteAclsRequest, $crate::messages::DeleteAclsResponse)
 (DescribeConfigs, $crate::messages::DescribeConfigsRequest, $crate::messages::DescribeConfigsResponse)
 (AlterConfigs, $crate::messages::AlterConfigsRequest, $crate::messages::AlterConfigsResponse)
 (DescribeLogDirs, $crate::messages::DescribeLogDirsRequest, $crate::messages::DescribeLogDirsResponse)

@@ -62,6 +62,9 @@ fn oracles() -> Vec<Oracle> {
         DeleteRecordsRequest DeleteRecordsResponse
         InitProducerIdRequest InitProducerIdResponse
         OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse
+        DescribeAclsRequest DescribeAclsResponse
+        CreateAclsRequest CreateAclsResponse
+        DeleteAclsRequest DeleteAclsResponse
         DescribeConfigsRequest DescribeConfigsResponse
         AlterConfigsRequest AlterConfigsResponse
         DescribeLogDirsRequest DescribeLogDirsResponse
