@@ -2,8 +2,9 @@
 //!
 //! A block fenced as `sh` is run by bash, in a fresh directory, against a fresh broker on port 9092:
 //! one broker for each file, its blocks one after the other, the first command that fails ends
-//! all. A block fenced as `console` shows a session and is not run. `ottla`, `grpcurl` and `kcat`
-//! are on the PATH. Must not know what any command does.
+//! all. A block fenced as a language and a file name, such as `python tour.py`, is written to that
+//! file first. A block fenced as `console` shows a session and is not run. `ottla`, `grpcurl` and
+//! `kcat` are on the PATH. Must not know what any command does.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -20,17 +21,20 @@ use crate::conformance::{Places, install, process};
 /// The documents name this address, so the broker must have it.
 const ADDRESS: &str = "127.0.0.1:9092";
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// One block may take this long; a command that follows a log needs a bound.
-const BLOCK_LIMIT: Duration = Duration::from_mins(1);
+/// One block may take this long: some fetch a client and compile it, and a command that follows a
+/// log needs a bound.
+const BLOCK_LIMIT: Duration = Duration::from_mins(3);
 /// What a block is fenced as when it is run.
 const EXECUTED: &str = "sh";
 const GRPCURL: &str = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
 
-/// Commands of a document, and the line at which they stand.
+/// Commands or a file of a document, and the line at which they stand.
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
     line: usize,
-    commands: String,
+    /// The name to write the text to; commands have none.
+    file: Option<String>,
+    text: String,
 }
 
 /// Runs the blocks of all documents, or of those that are named.
@@ -58,8 +62,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
                 .run(&places, block)
                 .map_err(|reason| format!("{}:{}: {reason}", name.display(), block.line))?;
         }
-        println!("{}: {} blocks work", name.display(), blocks.len());
-        total += blocks.len();
+        let run = blocks.iter().filter(|block| block.file.is_none()).count();
+        println!("{}: {run} blocks work", name.display());
+        total += run;
     }
     println!("readme: {total} blocks work");
     Ok(())
@@ -78,30 +83,41 @@ fn documents(root: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(documents)
 }
 
-/// The blocks that are run, in order.
+/// The blocks that are run or written, in order.
 fn blocks(text: &str) -> Result<Vec<Block>, String> {
     let mut found = Vec::new();
-    let mut open: Option<(usize, bool, String)> = None;
+    let mut open: Option<(&str, Block)> = None;
     for (number, line) in (1..).zip(text.lines()) {
         let fence = line.trim_start().strip_prefix("```");
         match (&mut open, fence) {
-            (None, Some(language)) => {
-                open = Some((number, language.trim() == EXECUTED, String::new()));
+            (None, Some(fenced_as)) => {
+                let (language, file) = match fenced_as.trim().split_once(' ') {
+                    Some((language, file)) => (language, Some(file.trim().to_owned())),
+                    None => (fenced_as.trim(), None),
+                };
+                let block = Block {
+                    line: number,
+                    file,
+                    text: String::new(),
+                };
+                open = Some((language, block));
             }
-            (Some((_, _, commands)), None) => {
-                commands.push_str(line);
-                commands.push('\n');
+            (Some((_, block)), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
             }
             (Some(_), Some(_)) => {
-                if let Some((line, true, commands)) = open.take() {
-                    found.push(Block { line, commands });
+                if let Some((language, block)) = open.take()
+                    && (language == EXECUTED || block.file.is_some())
+                {
+                    found.push(block);
                 }
             }
             (None, None) => {}
         }
     }
     match open {
-        Some((line, ..)) => Err(format!("the block of line {line} has no end")),
+        Some((_, block)) => Err(format!("the block of line {} has no end", block.line)),
         None => Ok(found),
     }
 }
@@ -154,10 +170,13 @@ impl Broker {
     }
 
     fn run(&self, places: &Places, block: &Block) -> Outcome {
+        if let Some(name) = &block.file {
+            return write(&self.folder.path().join(name), &block.text);
+        }
         // Ends what bash started too: a command that follows a log would hold its output open.
         let mut bash = Command::new("timeout");
         bash.arg(BLOCK_LIMIT.as_secs().to_string())
-            .args(["bash", "-euo", "pipefail", "-c", &block.commands])
+            .args(["bash", "-euo", "pipefail", "-c", &block.text])
             .current_dir(self.folder.path())
             .env("PATH", path_with(places)?);
         let run = process::capture(bash, BLOCK_LIMIT + START_LIMIT)?;
@@ -165,7 +184,7 @@ impl Broker {
             None => Ok(()),
             Some(complaint) => Err(format!(
                 "these commands failed ({complaint}):\n{}it printed:\n{}",
-                block.commands, run.stdout
+                block.text, run.stdout
             )),
         }
     }
@@ -175,6 +194,14 @@ impl Drop for Broker {
     fn drop(&mut self) {
         process::kill(&mut self.process);
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a temporary file of a developer's tool"
+)]
+fn write(path: &Path, text: &str) -> Outcome {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The binary under test first, then what the suite fetched, then the rest.

@@ -1,4 +1,4 @@
-//! Which blocks of a document are run.
+//! Which blocks of a document are run, and which are written to a file.
 
 use super::{Block, blocks};
 
@@ -7,10 +7,27 @@ fn check(text: &str, expected: &[(usize, &str)]) {
         .iter()
         .map(|(line, commands)| Block {
             line: *line,
-            commands: (*commands).to_owned(),
+            file: None,
+            text: (*commands).to_owned(),
         })
         .collect();
     assert_eq!(blocks(text), Ok(expected), "{text}");
+}
+
+#[test]
+fn a_block_with_a_file_name_is_written_to_it() {
+    let text = "```python tour.py\nimport x\n```\n```sh\npython tour.py\n```\n";
+    let file = Block {
+        line: 1,
+        file: Some("tour.py".to_owned()),
+        text: "import x\n".to_owned(),
+    };
+    let commands = Block {
+        line: 4,
+        file: None,
+        text: "python tour.py\n".to_owned(),
+    };
+    assert_eq!(blocks(text), Ok(vec![file, commands]));
 }
 
 #[test]
