@@ -1,5 +1,5 @@
-//! The small files of a store, each parsed alone: indexes, journal, metadata, snapshot, epochs,
-//! `topic.meta`.
+//! The small files of a store, each parsed alone: indexes, journal, metadata, commit file, snapshot,
+//! epochs, `topic.meta`.
 //!
 //! Checksums are made to fit where they would keep the fuzzer out.
 
@@ -11,8 +11,9 @@ use records::Offset;
 use records::checksum::crc32c;
 use storage::{Key, LeaderEpochs, PartitionId, Space, TopicId, Write};
 use storage_disk::frames::{Frame, FrameNumber};
+use storage_disk::fuzzing::CommitPiece;
 use storage_disk::topic_meta::StoredTopic;
-use storage_disk::watermarks::{Journal, Watermark};
+use storage_disk::watermarks::{Journal, Run, Watermark};
 use storage_disk::{DiskMetadata, OpenDiskError, fuzzing};
 use vfs::{OpenMode, SimVfs, Vfs};
 
@@ -30,6 +31,46 @@ pub fn index(data: &[u8]) {
         }
         _ => fuzzing::time_index(input.rest()),
     }
+}
+
+/// The commit file: what is read of it was written, in its order.
+pub fn commit(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (vfs, _) = disk();
+    for name in ["commit.a", "commit.b"] {
+        let mut bytes = fuzzing::commit_piece(&CommitPiece::Head(1 + u64::from(input.u8() % 3)));
+        for _ in 0..input.u8() % 32 {
+            let (kind, generation) = (input.u8(), 1 + u64::from(input.u8() % 3));
+            let piece = match kind % 4 {
+                0 => CommitPiece::Head(generation),
+                1 | 2 => {
+                    let sequence = u32::from(input.u8());
+                    let round = sequence.saturating_sub(u32::from(input.u8()));
+                    CommitPiece::Entry(generation, sequence, round, input.string())
+                }
+                _ => {
+                    bytes.extend_from_slice(input.string());
+                    continue;
+                }
+            };
+            bytes.extend(fuzzing::commit_piece(&piece));
+            if kind & 0x80 != 0 {
+                bytes.resize(bytes.len().next_multiple_of(4096), 0);
+            }
+        }
+        let (at, flip) = (usize::from(input.u16()), input.u8());
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= flip;
+        }
+        write(&vfs, name, &bytes);
+    }
+    let own = Path::new(OWN_DIR);
+    let count = fuzzing::commit_file(&vfs, own);
+    assert_eq!(
+        count,
+        fuzzing::commit_file(&vfs, own),
+        "reading changes nothing"
+    );
 }
 
 /// `topic.meta`, `.snapshot` and `leader-epoch-checkpoint`.
@@ -195,10 +236,15 @@ pub fn journal(data: &[u8]) {
     };
     let entries = [any_watermark(0, 10), any_watermark(1, 20)];
     journal.append_entries(&entries).expect("a good disk");
-    journal.mark_open([3; 16]).expect("a good disk");
+    let run = Run {
+        boot_id: [3; 16],
+        epoch: 2,
+        started_ms: 9,
+    };
+    journal.mark_open(run).expect("a good disk");
     drop(journal);
     let (mut journal, after) = Journal::open(&shared, own).expect("it opens");
-    assert_eq!(after.boot_id, Some([3; 16]));
+    assert_eq!((after.boot_id, after.run), (Some([3; 16]), Some(run)));
     assert!(!after.is_clean && after.exists);
     for entry in entries {
         assert_eq!(after.watermarks.get(&entry.partition), Some(&entry));

@@ -184,7 +184,10 @@ fn any_file(input: &mut Input<'_>) -> PathBuf {
         12 => return directory().join("leader-epoch-checkpoint"),
         13 => return own.join(format!("watermarks.{}", input.of(&[1, 2, 3]))),
         14 => return own.join(input.of(&["metadata.a.1", "metadata.b.1", "metadata.a.2"])),
-        _ => return Path::new(DATA_DIR).join("events/topic.meta"),
+        _ => {
+            let names = ["events/topic.meta", "@ottla/commit.a", "@ottla/commit.b"];
+            return Path::new(DATA_DIR).join(input.of(&names));
+        }
     };
     directory().join(format!("{:020}.{extension}", any_base(input)))
 }

@@ -303,7 +303,7 @@ fn failure(error: OfflineError) -> Failure {
         OfflineError::NotFound(_) | OfflineError::NoLog(_) | OfflineError::NoDataDirectory(_) => {
             Exit::NotFound
         }
-        OfflineError::Io { .. } => Exit::Error,
+        OfflineError::Unreplayed(_) | OfflineError::Io { .. } => Exit::Error,
     };
     Failure::new(exit, error.to_string())
 }

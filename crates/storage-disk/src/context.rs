@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use storage::StorageFailure;
 use vfs::Vfs;
 
+use crate::commit_file::{CommitFile, Sizes};
 use crate::files::OpenFiles;
 use crate::flush::{Flusher, PARALLEL_SYNCS};
 use crate::health::Health;
@@ -39,6 +40,7 @@ pub(crate) struct Context {
     pub(crate) files: OpenFiles,
     pub(crate) indexes: IndexCache,
     pub(crate) flusher: Flusher,
+    pub(crate) commit_file: CommitFile,
     pub(crate) upkeep: Upkeep,
     pub(crate) cold: Pool,
     pub(crate) journal: Arc<Mutex<Journal>>,
@@ -73,6 +75,11 @@ impl Context {
         let threads = workers == Workers::Threads;
         let data_dir = options.data_dir.clone();
         let dirty_max = options.open_files_max.div_ceil(DIRTY_SHARE).max(1);
+        let sizes = match workers {
+            Workers::Threads => Sizes::production(dirty_max),
+            #[cfg(any(test, fuzzing))]
+            Workers::Manual => Sizes::small(dirty_max),
+        };
         Self {
             space: Space::new(Arc::clone(&vfs), data_dir, options.min_free_bytes),
             vfs,
@@ -87,6 +94,7 @@ impl Context {
                 dirty_max,
                 if threads { PARALLEL_SYNCS } else { 0 },
             ),
+            commit_file: CommitFile::new(sizes),
             upkeep: Upkeep::default(),
             cold: Pool::new("ottla-read", if threads { COLD_READERS } else { 0 }),
             journal,

@@ -226,6 +226,7 @@ fn is_own_name(name: &str) -> bool {
     [LOCK_FILE, TRASH_DIR, format::FILE_NAME].contains(&name)
         || name.strip_suffix(".tmp") == Some(format::FILE_NAME)
         || crate::metadata::is_file_name(name)
+        || crate::commit_file::is_file_name(name)
         || crate::watermarks::generation_of(name).is_some()
 }
 
@@ -273,8 +274,15 @@ fn take_lock(vfs: &dyn Vfs, path: &Path, own: &Path) -> Result<Box<dyn DirLock>,
 /// Writes the format file if it is not whole; whether it was there and damaged.
 fn write_format(vfs: &dyn Vfs, own: &Path, found: Format) -> Result<bool, OpenDiskError> {
     let damaged = match found {
-        Format::Known { whole: true, .. } => return Ok(false),
-        Format::Known { whole: false, .. } | Format::Unreadable => true,
+        Format::Known { version, whole } if version >= format::VERSION => {
+            if whole {
+                return Ok(false);
+            }
+            true
+        }
+        // IMPORTANT: before anything that an older build would not read.
+        Format::Known { whole, .. } => !whole,
+        Format::Unreadable => true,
         Format::Absent => false,
     };
     let file = own.join(format::FILE_NAME);

@@ -1,18 +1,24 @@
-//! Group commit: a few threads sync what many appends wrote, one log at a time each.
+//! Group commit: what many appends wrote becomes durable with few syncs.
 //!
-//! Commits of a log that arrive while it is synced form its next round; there is no timer in the
-//! durable mode, and no log waits for another's sync. A round takes the files and the directory
-//! that its log wrote to, syncs them, and only then moves the durable end. A log has one round at a
-//! time, and a repair of its files waits for that: a lost writeback is reported once, and two syncs
-//! of one file could not tell which of them it concerns. The first sync that fails ends everything ([`Health::fail`]): it
-//! is not repeated. Knows nothing of records.
+//! In mode `fsync` the small shares of all logs that wait are one **common round** of the commit
+//! file, which one thread writes and syncs ([`joint`]); a log for which much waits, or whose
+//! segment is new, has a round **by itself**: a few threads take the files and the directory that it
+//! wrote to and sync them. Either moves the durable end only then, and a log has one of them at a
+//! time. Appends that arrive meanwhile form its next round; nobody waits for a timer. What the
+//! commit file made durable is synced by itself **behind** that, without moving anything.
+//!
+//! One sync of a log's files at a time, a repair's included: a lost writeback is reported once, and
+//! two syncs of one file could not tell which of them it concerns. The first sync that fails ends
+//! everything ([`Health::fail`]): it is not repeated. Knows nothing of records.
 //!
 //! [`Health::fail`]: crate::health::Health::fail
+
+mod joint;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -20,6 +26,7 @@ use sabotage::{Safeguard, skips};
 use storage::StorageFailure;
 use vfs::{File, Vfs};
 
+use crate::commit_file::Closed;
 use crate::context::Context;
 use crate::log::{DiskLog, RoundWork};
 use crate::options::Durability;
@@ -31,10 +38,20 @@ const BACKGROUND_PAUSE: Duration = Duration::from_secs(1);
 /// How many logs are synced at a time. The threads wait for the disk, not for a processor.
 pub(crate) const PARALLEL_SYNCS: usize = 8;
 
+/// What a thread does next.
+enum Work {
+    Round(Arc<DiskLog>),
+    Behind(Arc<DiskLog>, Arc<Closed>),
+}
+
 /// The queue of logs that have something to sync.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     queue: Mutex<Queue>,
+    /// Something waits for a common round.
+    joined: Condvar,
+    /// Somebody takes what waits for a common round.
+    has_common: AtomicBool,
     /// A log is due.
     due: Condvar,
     /// Enough was gathered, or something for the first time.
@@ -47,9 +64,19 @@ pub(crate) struct Flusher {
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// Waiting for a common round.
+    joining: VecDeque<Arc<DiskLog>>,
+    /// Waiting for rounds by themselves.
     due: VecDeque<Arc<DiskLog>>,
+    /// To be synced behind a generation of the commit file.
+    behind: VecDeque<(Arc<DiskLog>, Arc<Closed>)>,
     /// In the modes that do not wait for the disk: what the next pause ends for.
     gathered: Vec<Arc<DiskLog>>,
+    /// It is known whether there are common rounds.
+    #[cfg(test)]
+    is_prepared: bool,
+    /// Somebody waits for that: the commit file is made at once.
+    is_awaited: bool,
     stop: bool,
 }
 
@@ -64,6 +91,8 @@ impl Flusher {
         };
         Self {
             queue: Mutex::default(),
+            joined: Condvar::new(),
+            has_common: AtomicBool::new(false),
             due: Condvar::new(),
             gathered: Condvar::new(),
             unsynced_bytes: AtomicU64::new(0),
@@ -83,13 +112,20 @@ impl Flusher {
         self.threads
     }
 
-    /// A log that was not in the queue has something to sync.
-    pub(crate) fn submit(&self, log: Arc<DiskLog>) {
+    /// A log that was not in the queue has something to sync. `joins`: little enough for a common
+    /// round.
+    pub(crate) fn submit(&self, log: Arc<DiskLog>, joins: bool) {
         let mut queue = self.queue.lock();
         if self.pause.is_none() {
-            queue.due.push_back(log);
+            let joins = joins && self.has_common.load(Ordering::Acquire);
+            let (waiting, wake) = if joins {
+                (&mut queue.joining, &self.joined)
+            } else {
+                (&mut queue.due, &self.due)
+            };
+            waiting.push_back(log);
             drop(queue);
-            self.due.notify_one();
+            wake.notify_one();
             return;
         }
         queue.gathered.push(log);
@@ -112,11 +148,21 @@ impl Flusher {
     }
 
     /// Syncs logs that are due until [`Flusher::stop`]; [`PARALLEL_SYNCS`] threads do this.
-    pub(crate) fn run(&self, context: &Context) {
-        while let Some(log) = self.next_due() {
-            if round(context, &log) {
-                self.submit_again(log);
+    /// `behind_first`: one of them, so that what is behind is done however much is due.
+    pub(crate) fn run(&self, context: &Context, behind_first: bool) {
+        while let Some(work) = self.next_work(behind_first) {
+            self.work(context, work);
+        }
+    }
+
+    fn work(&self, context: &Context, work: Work) {
+        match work {
+            Work::Round(log) => {
+                if round(context, &log) {
+                    self.submit_again(log);
+                }
             }
+            Work::Behind(log, closed) => behind(context, &log, &closed),
         }
     }
 
@@ -144,8 +190,10 @@ impl Flusher {
         }
     }
 
-    /// Runs one round of a log, for a caller that waits for it.
+    /// Runs one round of a log, for a caller that waits for it; in the modes that do not wait for
+    /// the disk, where no common round can be under way for it.
     pub(crate) fn sync_log(&self, context: &Context, log: &Arc<DiskLog>) {
+        assert!(self.pause.is_some(), "a log has one round at a time");
         if round(context, log) {
             self.submit_again(Arc::clone(log));
         }
@@ -173,17 +221,48 @@ impl Flusher {
     /// Runs one round for each log that is queued. `false` if none was.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn run_pending(&self, context: &Context) -> bool {
+        let mut joining = std::mem::take(&mut self.queue.lock().joining);
+        let mut any = !joining.is_empty();
+        while !joining.is_empty() {
+            joining = self.common_round(context, joining);
+        }
         let logs: Vec<_> = {
             let mut queue = self.queue.lock();
             let Queue { due, gathered, .. } = &mut *queue;
             due.drain(..).chain(gathered.drain(..)).collect()
         };
-        for log in &logs {
-            if round(context, log) {
-                self.submit_again(Arc::clone(log));
+        any |= !logs.is_empty();
+        for log in logs {
+            self.work(context, Work::Round(log));
+        }
+        any
+    }
+
+    /// Ends the generation of the commit file that is open, and syncs what is behind.
+    #[cfg(test)]
+    pub(crate) fn run_behind(&self, context: &Context) {
+        // What is closed first, or its file would not be free for what follows the open one.
+        for is_turned in [false, true] {
+            if is_turned {
+                self.turn(context);
+            }
+            loop {
+                let next = self.queue.lock().behind.pop_front();
+                let Some((log, closed)) = next else { break };
+                self.work(context, Work::Behind(log, closed));
             }
         }
-        !logs.is_empty()
+    }
+
+    /// Waits until common rounds are made, or given up.
+    #[cfg(test)]
+    pub(crate) fn wait_for_common(&self) {
+        let mut queue = self.queue.lock();
+        queue.is_awaited = true;
+        self.joined.notify_all();
+        while !queue.is_prepared && self.pause.is_none() {
+            self.joined.wait(&mut queue);
+        }
     }
 
     /// Ends the threads after the rounds under way, if any; what is queued is let go.
@@ -191,20 +270,33 @@ impl Flusher {
         let mut queue = self.queue.lock();
         queue.stop = true;
         let logs = (
+            std::mem::take(&mut queue.joining),
             std::mem::take(&mut queue.due),
+            std::mem::take(&mut queue.behind),
             std::mem::take(&mut queue.gathered),
         );
         drop(queue);
+        self.joined.notify_all();
         self.due.notify_all();
         self.gathered.notify_all();
         drop(logs);
     }
 
-    fn next_due(&self) -> Option<Arc<DiskLog>> {
+    fn next_work(&self, behind_first: bool) -> Option<Work> {
         let mut queue = self.queue.lock();
         while !queue.stop {
-            if let Some(log) = queue.due.pop_front() {
-                return Some(log);
+            let take_due = |queue: &mut Queue| queue.due.pop_front().map(Work::Round);
+            let take_behind = |queue: &mut Queue| {
+                let next = queue.behind.pop_front();
+                next.map(|(log, closed)| Work::Behind(log, closed))
+            };
+            let work = if behind_first {
+                take_behind(&mut queue).or_else(|| take_due(&mut queue))
+            } else {
+                take_due(&mut queue).or_else(|| take_behind(&mut queue))
+            };
+            if work.is_some() {
+                return work;
             }
             self.due.wait(&mut queue);
         }
@@ -214,13 +306,39 @@ impl Flusher {
     /// More was written while the log was synced: it goes behind the others.
     fn submit_again(&self, log: Arc<DiskLog>) {
         if self.pause.is_some() {
-            return self.submit(log);
+            return self.submit(log, false);
+        }
+        if self.has_common.load(Ordering::Acquire) && log.joins_again() {
+            return self.submit(log, true);
         }
         // Wakes nobody: this thread takes the next one itself.
         let mut queue = self.queue.lock();
         if !queue.stop {
             queue.due.push_back(log);
         }
+    }
+}
+
+/// Syncs a log that a closed generation of the commit file has entries of.
+fn behind(context: &Context, log: &DiskLog, closed: &Closed) {
+    let _alone = log.sync_alone();
+    let _guard = context.health.guard("a sync behind the commit file");
+    if context.health.check().is_err() {
+        return;
+    }
+    let files = if skips(Safeguard::CommitBehind) {
+        Vec::new()
+    } else {
+        log.take_unsynced().unwrap_or_default()
+    };
+    let mut files = files.iter();
+    let synced = files.try_for_each(|file| sync_file(&**file).map_err(|error| failed(log, &error)));
+    // What ended everything meanwhile may have been told what this sync was not.
+    let freed = synced
+        .and_then(|()| context.health.check())
+        .and_then(|()| closed.log_synced());
+    if let Err(failure) = freed {
+        context.health.fail(&failure);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::index::OffsetIndex;
 use crate::open::open_with;
 use crate::position::Position;
 use crate::time_index::TimeIndex;
-use crate::{Disk, DiskOptions, Fatal, OpenDiskError, epoch_file, producer_snapshot};
+use crate::{Disk, DiskOptions, Fatal, OpenDiskError, commit_file, epoch_file, producer_snapshot};
 
 /// Like [`crate::open`], with nobody in the background.
 pub fn open(
@@ -65,6 +65,25 @@ pub fn producer_snapshot(bytes: &[u8], offset: Offset) {
     let written = producer_snapshot::encode(&table, offset);
     let again = producer_snapshot::decode(&written, offset).expect("what was written can be read");
     assert_eq!(producer_snapshot::encode(&again, offset), written);
+}
+
+/// A piece of a commit file, in good form.
+#[derive(Debug)]
+pub enum CommitPiece<'a> {
+    /// The head of a generation.
+    Head(u64),
+    /// An entry of that generation: its number, that of its round, and its records.
+    Entry(u64, u32, u32, &'a [u8]),
+}
+
+/// The bytes of a piece, under a good checksum.
+pub fn commit_piece(piece: &CommitPiece<'_>) -> Vec<u8> {
+    commit_file::fuzz_piece(piece)
+}
+
+/// Reads the commit files in the directory `@ottla`: how many entries count, each of them whole.
+pub fn commit_file(vfs: &dyn Vfs, own_dir: &Path) -> usize {
+    commit_file::fuzz_read(vfs, own_dir)
 }
 
 /// Reads the history of epochs in a partition's directory.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use storage::StorageFailure;
 
+mod commit_file;
 mod context;
 pub mod directory;
 mod epoch_file;

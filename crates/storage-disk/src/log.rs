@@ -6,6 +6,7 @@
 //! records say.
 //!
 //! - `append`: producer rules, place, roll, the one write
+//! - `share`: what it gives to a round of the commit file
 //! - `read`: from an offset to a run of whole batches
 //! - `proof`: every byte is held against what was written, once, and repaired if that is certain
 //! - `damage`: what a read does where the bytes are not good
@@ -27,6 +28,7 @@ mod read;
 mod reader;
 mod rounds;
 mod scrub;
+mod share;
 mod state;
 mod times;
 mod trim;
@@ -52,6 +54,7 @@ use crate::names;
 use crate::window::{Access, Fault};
 
 pub(crate) use rounds::RoundWork;
+pub(crate) use share::{Piece, Share};
 pub(crate) use state::{Mark, Place};
 
 use state::{Condition, State};
@@ -162,6 +165,11 @@ impl DiskLog {
             topic: self.topic.id,
             partition: self.partition,
         }
+    }
+
+    /// The name of its topic.
+    pub(crate) fn topic_name(&self) -> &TopicName {
+        &self.topic.name
     }
 
     fn config(&self) -> LogConfig {

@@ -110,6 +110,12 @@ impl DiskMetadata {
     }
 }
 
+/// The value of a key in the metadata of the directory `@ottla`, for who does not own it.
+pub(crate) fn look(vfs: &dyn Vfs, own_dir: &Path, key: &Key) -> Option<Versioned> {
+    let loaded = load::load(vfs, own_dir).ok()?;
+    loaded.table.get(key).cloned()
+}
+
 fn start(
     vfs: &Arc<dyn Vfs>,
     own_dir: &Path,

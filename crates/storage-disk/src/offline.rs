@@ -5,6 +5,7 @@
 //! lock.
 
 mod repair;
+mod unreplayed;
 mod verify;
 
 use std::io;
@@ -43,6 +44,9 @@ pub enum OfflineError {
     /// No data directory is at or above it, so nothing can be locked.
     #[error("{} is not in a data directory of ottla", .0.display())]
     NoDataDirectory(PathBuf),
+    /// A start would write records into logs, whose loss nobody may accept.
+    #[error("{}: the commit file holds records that are not in their logs yet; start the broker once, which writes them, stop it, and try again", .0.display())]
+    Unreplayed(PathBuf),
     /// The disk did not answer.
     #[error("cannot read {}: {source}", path.display())]
     Io {

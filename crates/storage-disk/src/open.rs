@@ -1,9 +1,10 @@
 //! Opening and closing one data directory: the order of a start, and of a clean end.
 //!
-//! Start: lock, metadata, journal, recovery of every partition the journal does not vouch for, a
-//! new node epoch, the journal's word about what was recovered, the revocation of a clean mark;
-//! only then can anything be appended. End: sync everything, write what the next start wants to
-//! find, and the clean mark last.
+//! Start: lock, metadata, journal, what only the commit file has, recovery of every partition the
+//! journal does not vouch for, a new node epoch, the journal's word about what was recovered, the
+//! revocation of a clean mark; only then can anything be appended. The commit file is made ready
+//! beside that. End: sync everything, wipe the commit file, write what the next start wants to find,
+//! and the clean mark last.
 
 mod start;
 
@@ -17,6 +18,7 @@ use storage::StorageFailure;
 use vfs::Vfs;
 
 use crate::Fatal;
+use crate::commit_file::Promises;
 use crate::context::{Context, Workers};
 use crate::directory::{DataDirectory, OpenDiskError, at, io_error};
 use crate::error::WriteError;
@@ -28,7 +30,8 @@ use crate::metadata::DiskMetadata;
 use crate::options::DiskOptions;
 use crate::recovery::RecoveryReport;
 use crate::store::{DiskStore, Shared, find_topics};
-use crate::watermarks::{Journal, Watermark};
+use crate::watermarks::{Journal, JournalState, Run, Watermark};
+pub(crate) use start::look_epoch;
 use start::{Start, raise_epoch, read_epoch, secure_names};
 
 /// An open data directory.
@@ -74,13 +77,14 @@ pub(crate) fn open_with(
         &directory.own_dir(),
         Arc::new(move |failure: &StorageFailure| for_metadata.fail(failure)),
     )?;
-    let (mut journal, state) = Journal::open(&vfs, &directory.own_dir())?;
-    journal.set_clock(Arc::clone(&clock));
+    let epoch = read_epoch(&metadata);
+    let (journal, state) = open_journal(&vfs, &directory, &clock, epoch.map(|(epoch, _)| epoch))?;
     let mut start = Start {
         vfs: &*vfs,
-        epoch: read_epoch(&metadata),
+        epoch,
         same_boot: state.boot_id == Some(vfs.boot_id()) || skips(Safeguard::BootCompared),
         state: &state,
+        promises: Promises::new(),
         report: RecoveryReport {
             was_clean: state.is_clean,
             ..RecoveryReport::default()
@@ -94,6 +98,7 @@ pub(crate) fn open_with(
     let last_seen_ms = state
         .last_seen_ms
         .or_else(|| is_new.then(|| clock.wall_ms()));
+    start.replay(&directory.own_dir(), &found, workers)?;
     let recovered = start.recover_all(found)?;
     if !state.is_clean && !skips(Safeguard::RecoveredNamesSync) {
         secure_names(&*vfs, directory.path(), &recovered)?;
@@ -131,11 +136,21 @@ pub(crate) fn open_with(
         threads: Vec::new(),
         directory,
     };
-    disk.begin(state.is_clean)?;
-    if workers == Workers::Threads {
-        disk.start_threads()?;
-    }
+    disk.start(state.is_clean, workers)?;
     Ok(disk)
+}
+
+fn open_journal(
+    vfs: &Arc<dyn Vfs>,
+    directory: &DataDirectory,
+    clock: &Arc<dyn Clock>,
+    epoch: Option<i32>,
+) -> Result<(Journal, JournalState), OpenDiskError> {
+    let (mut journal, mut state) = Journal::open(vfs, &directory.own_dir())?;
+    journal.set_clock(Arc::clone(clock));
+    // The clean end of an earlier process says nothing of what a later one wrote.
+    state.is_clean &= !state.is_before(epoch);
+    Ok((journal, state))
 }
 
 /// Recovery read or wrote the quarantine lists of some partitions: what they say counts from now on.
@@ -186,19 +201,34 @@ impl Disk {
             .collect()
     }
 
+    /// This life of the process, for files that must not be taken for another's.
+    fn run(&self) -> Run {
+        let context = &self.shared.context;
+        Run {
+            boot_id: context.vfs.boot_id(),
+            epoch: context.leader_epoch,
+            started_ms: context.clock.wall_ms(),
+        }
+    }
+
+    fn start(&mut self, was_clean: bool, workers: Workers) -> Result<(), OpenDiskError> {
+        let run = self.run();
+        self.begin(was_clean, run)?;
+        self.start_work(workers, run)
+    }
+
     /// IMPORTANT: before the first append. First what was recovered, so that no later start looks
     /// below it, then the word that this process may have written more.
-    fn begin(&mut self, was_clean: bool) -> Result<(), OpenDiskError> {
+    fn begin(&mut self, was_clean: bool, run: Run) -> Result<(), OpenDiskError> {
         let places = self.places();
         let written = {
             let mut journal = self.journal.lock();
-            let boot_id = self.shared.context.vfs.boot_id();
             let recovered = if was_clean { &[] } else { places.as_slice() };
             journal.append_entries(recovered).and_then(|()| {
                 if was_clean && skips(Safeguard::CleanMarkRevoked) {
                     return Ok(());
                 }
-                journal.mark_open(boot_id)
+                journal.mark_open(run)
             })
         };
         let own_dir = self.directory.own_dir();
@@ -233,7 +263,22 @@ impl Disk {
         Ok(())
     }
 
-    fn start_threads(&mut self) -> Result<(), OpenDiskError> {
+    fn start_work(&mut self, workers: Workers, run: Run) -> Result<(), OpenDiskError> {
+        match workers {
+            Workers::Threads => self.start_threads(run),
+            #[cfg(any(test, fuzzing))]
+            Workers::Manual => {
+                let context = &self.shared.context;
+                if context.syncs_first() {
+                    let own_dir = self.directory.own_dir();
+                    context.flusher.prepare_common(context, &own_dir, run);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn start_threads(&mut self, run: Run) -> Result<(), OpenDiskError> {
         let path = self.directory.path().to_owned();
         let mut spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             let spawned = std::thread::Builder::new()
@@ -243,12 +288,22 @@ impl Disk {
                 .push(spawned.map_err(at("start the threads of", &path))?);
             Ok::<(), OpenDiskError>(())
         };
-        for _ in 0..PARALLEL_SYNCS {
+        for number in 0..PARALLEL_SYNCS {
             let context = Arc::clone(&self.shared.context);
-            let run = move || context.flusher.run(&context);
-            spawn("ottla-sync", Box::new(run))?;
+            let sync = move || context.flusher.run(&context, number == 0);
+            spawn("ottla-sync", Box::new(sync))?;
         }
         let context = Arc::clone(&self.shared.context);
+        if context.syncs_first() {
+            let (context, own_dir) = (Arc::clone(&context), self.directory.own_dir());
+            let commit = move || {
+                if context.flusher.wait_to_make(&context, &own_dir) {
+                    context.flusher.prepare_common(&context, &own_dir, run);
+                    context.flusher.run_common(&context);
+                }
+            };
+            spawn("ottla-commit", Box::new(commit))?;
+        }
         if context.flusher.has_pauses() {
             let gather = move || context.flusher.gather();
             spawn("ottla-gather", Box::new(gather))?;
@@ -295,6 +350,10 @@ impl Disk {
             context.flusher.sync_now(&context, self.shared.logs());
         }
         context.health.check()?;
+        if let Err(failure) = context.commit_file.end() {
+            context.health.fail(&failure);
+            return Err(failure);
+        }
         let context = &*context;
         let mut complete = true;
         for log in self.shared.logs() {

@@ -55,11 +55,25 @@ pub(crate) enum Floor {
     Unknown,
 }
 
+/// Records of a log that the commit file had durable, whatever the journal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Promise {
+    /// Base offset of their segment.
+    pub(crate) base: Offset,
+    /// Where they stand since they were replayed, and their first offset; `None`: they are damaged in
+    /// the commit file, so they are in the log already or nowhere.
+    pub(crate) place: Option<(Position, Offset)>,
+    /// The offset behind them.
+    pub(crate) next: Offset,
+}
+
 /// What is known from outside the partition's directory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Circumstances {
+pub(crate) struct Circumstances<'a> {
     pub(crate) partition: PartitionId,
     pub(crate) floor: Floor,
+    /// Nothing of it is cut, whatever stands before it, and none of its offsets is given again.
+    pub(crate) promises: &'a [Promise],
     pub(crate) log_start: Option<Offset>,
     /// The system did not restart since the last process began.
     pub(crate) same_boot: bool,
@@ -72,7 +86,7 @@ pub(crate) struct Circumstances {
 pub(crate) fn recover(
     vfs: &dyn Vfs,
     directory: &Path,
-    circumstances: Circumstances,
+    circumstances: Circumstances<'_>,
     report: &mut RecoveryReport,
 ) -> Result<Option<Place>, Fault> {
     let Some(listing) = listing::list(vfs, directory)? else {
@@ -94,7 +108,7 @@ pub(crate) fn recover(
 struct Recovery<'a> {
     vfs: &'a dyn Vfs,
     directory: &'a Path,
-    circumstances: Circumstances,
+    circumstances: Circumstances<'a>,
     report: &'a mut RecoveryReport,
     /// Names were made or removed, and the directory must be synced.
     changed: bool,

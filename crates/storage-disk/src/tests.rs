@@ -8,7 +8,7 @@ mod faults;
 mod findings;
 mod flips;
 mod formats;
-mod harness;
+pub(crate) mod harness;
 mod hostile;
 mod leftovers;
 mod oracle;

@@ -7,8 +7,10 @@
 //! the first append. Knows no log files: recovery decides what the entries mean.
 
 mod entry;
+mod run;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use crate::frames::{FrameWriter, Piece, Pieces, check_room, read_tolerant};
 use entry::{BOOT_ID_BYTES, CLEAN, ENTRIES, OPEN, TIME, TIME_BYTES};
 
 pub use entry::{ENTRY_BYTES, Watermark};
+pub use run::{RUN_BYTES, Run};
 
 const PREFIX: &str = "watermarks.";
 /// A file is rewritten when it is larger than this, and than [`LIVE_FACTOR`] times its entries.
@@ -48,6 +51,8 @@ pub struct JournalState {
     pub is_clean: bool,
     /// The boot in which the last process that is known of began.
     pub boot_id: Option<[u8; BOOT_ID_BYTES]>,
+    /// That process itself; `None` also where an older build began it, which named the boot only.
+    pub run: Option<Run>,
     /// Places where frames are bad, with good ones behind them, and single entries that are bad.
     pub bad_frames: u64,
     /// Whether the newest file ends in bytes that are no frame: an interrupted write.
@@ -68,7 +73,7 @@ pub struct Journal {
     next_generation: u32,
     watermarks: BTreeMap<PartitionId, Watermark>,
     /// Once this process is open: every later file says it too, because the first one goes.
-    boot_id: Option<[u8; BOOT_ID_BYTES]>,
+    run: Option<Run>,
     roll_bytes_min: u64,
     /// Tells when something was written; `None`: nobody asks.
     clock: Option<Arc<dyn Clock>>,
@@ -78,24 +83,11 @@ pub struct Journal {
 impl Journal {
     /// Reads the journal in the directory `@ottla`. Writes nothing.
     pub fn open(vfs: &Arc<dyn Vfs>, own_dir: &Path) -> Result<(Self, JournalState), OpenDiskError> {
-        let entries = vfs.read_dir(own_dir).map_err(at("read", own_dir))?;
-        let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
-        let mut generations: Vec<u32> = files
-            .filter_map(|entry| generation_of(&entry.name))
-            .collect();
-        generations.sort_unstable();
+        let generations = generations_in(&**vfs, own_dir).map_err(at("read", own_dir))?;
         if let Some(&newest) = generations.last() {
             check_room(own_dir, newest, &format!("{PREFIX}{newest}"))?;
         }
-        let mut state = JournalState::default();
-        for &generation in &generations {
-            read_file(
-                &**vfs,
-                &path_of(own_dir, generation),
-                generation,
-                &mut state,
-            );
-        }
+        let state = read_files(&**vfs, own_dir, &generations);
         let next_generation = after(generations.last().copied().unwrap_or(0));
         let journal = Self {
             next_generation,
@@ -104,7 +96,7 @@ impl Journal {
             writer: None,
             generations,
             watermarks: state.watermarks.clone(),
-            boot_id: None,
+            run: None,
             roll_bytes_min: ROLL_BYTES_MIN,
             clock: None,
             failure: None,
@@ -118,9 +110,9 @@ impl Journal {
     }
 
     /// Revokes a clean mark: before the first append of this process.
-    pub fn mark_open(&mut self, boot_id: [u8; BOOT_ID_BYTES]) -> Result<(), WriteError> {
-        self.write(|journal| journal.append_and_sync(OPEN, 0, &boot_id))?;
-        self.boot_id = Some(boot_id);
+    pub fn mark_open(&mut self, run: Run) -> Result<(), WriteError> {
+        self.write(|journal| journal.append_and_sync(OPEN, 0, &run.encode()))?;
+        self.run = Some(run);
         Ok(())
     }
 
@@ -282,8 +274,8 @@ impl Journal {
             }
             WriteError::sort("create", path, &error)
         })?;
-        if let Some(boot_id) = &self.boot_id {
-            writer.append(OPEN, 0, boot_id)?;
+        if let Some(run) = &self.run {
+            writer.append(OPEN, 0, &run.encode())?;
             // So that a power cut tears the end of a file only.
             writer.sync()?;
         }
@@ -301,6 +293,31 @@ impl Journal {
             .map_err(|error| WriteError::Failed(failure("sync", &self.dir, &error)))?;
         Ok(writer)
     }
+}
+
+/// The files in `@ottla`, oldest first.
+fn generations_in(vfs: &dyn Vfs, own_dir: &Path) -> io::Result<Vec<u32>> {
+    let entries = vfs.read_dir(own_dir)?;
+    let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+    let mut generations: Vec<u32> = files
+        .filter_map(|entry| generation_of(&entry.name))
+        .collect();
+    generations.sort_unstable();
+    Ok(generations)
+}
+
+fn read_files(vfs: &dyn Vfs, own_dir: &Path, generations: &[u32]) -> JournalState {
+    let mut state = JournalState::default();
+    for &generation in generations {
+        read_file(vfs, &path_of(own_dir, generation), generation, &mut state);
+    }
+    state
+}
+
+/// What the journal in the directory `@ottla` says, for who does not own it.
+pub(crate) fn look(vfs: &dyn Vfs, own_dir: &Path) -> io::Result<JournalState> {
+    let generations = generations_in(vfs, own_dir)?;
+    Ok(read_files(vfs, own_dir, &generations))
 }
 
 fn read_file(vfs: &dyn Vfs, path: &Path, generation: u32, state: &mut JournalState) {
@@ -332,6 +349,11 @@ fn read_file(vfs: &dyn Vfs, path: &Path, generation: u32, state: &mut JournalSta
                 }
                 OPEN if frame.body.len() == BOOT_ID_BYTES => {
                     state.boot_id = frame.body.try_into().ok();
+                    state.run = None;
+                }
+                OPEN if frame.body.len() == RUN_BYTES => {
+                    state.run = Run::decode(frame.body);
+                    state.boot_id = state.run.map(|run| run.boot_id);
                 }
                 _ => state.bad_frames = state.bad_frames.saturating_add(1),
             },
@@ -344,6 +366,16 @@ impl JournalState {
     /// begins, so a journal in which none did has lost frames at its end too.
     pub(crate) fn is_whole(&self) -> bool {
         self.boot_id.is_some() && self.bad_frames == 0
+    }
+
+    /// Whether a later process than the last that it knows was given this epoch: what that one wrote
+    /// here is lost, or it ended before it wrote anything.
+    pub(crate) fn is_before(&self, epoch: Option<i32>) -> bool {
+        let later = self
+            .run
+            .zip(epoch)
+            .is_some_and(|(run, epoch)| run.epoch < epoch);
+        later && !skips(Safeguard::JournalBehind)
     }
 
     /// Takes the good entries of a body; whether all are.

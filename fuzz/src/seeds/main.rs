@@ -144,7 +144,7 @@ impl Corpus {
                 "topic-meta-1" => ("beside", &[0]),
                 "snapshot-1" => ("beside", &[2]),
                 // Number of files, generation, and a piece of raw bytes.
-                "watermarks-1" => ("journal", &[0, 0, 0xff]),
+                "watermarks-1" | "watermarks-2" => ("journal", &[0, 0, 0xff]),
                 "metadata-1" => ("metadata", &[0, 0, 0, 0xff]),
                 _ => continue,
             };
@@ -180,6 +180,18 @@ impl Corpus {
                 &format!("kind-{kind}"),
                 &[0, 0, 0, kind, 0, 4, 1, 2, 3, 4, 1],
             )?;
+        }
+        // Rounds of one entry and of two, in one file and in both; a flipped byte in the second.
+        for seed in 0..4 {
+            let records = batch(Codec::None);
+            let mut input = vec![0, 3];
+            for sequence in 0..3 {
+                let round_ends = if seed & 1 == 0 { 0x81 } else { 1 };
+                input.extend([round_ends, 0, sequence, sequence & seed]);
+                input.extend(with_length(&records));
+            }
+            input.extend([0x10 * seed, 0x20, seed]);
+            self.put("commit", &seed.to_string(), &input)?;
         }
         // Each way of a process to end, each change, each file.
         for change in 0..16 {

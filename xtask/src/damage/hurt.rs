@@ -237,10 +237,12 @@ pub(super) fn files(folder: &Path) -> Result<Vec<Found>, String> {
 }
 
 /// Bytes of a file that hold something: Kafka makes the indexes of a segment it writes to 10 MiB
-/// long, all zeros behind the entries. Damage there would be most of all damage and change nothing.
+/// long, all zeros behind the entries, and ottla a commit file 16 MiB. Damage there would be most of
+/// all damage and change nothing.
 fn used_bytes(path: &Path, size_bytes: u64) -> Result<usize, String> {
     let kind = path.extension().and_then(|kind| kind.to_str());
-    if !matches!(kind, Some("index" | "timeindex")) {
+    let is_commit_file = path.file_stem().is_some_and(|stem| stem == "commit");
+    if !matches!(kind, Some("index" | "timeindex")) && !is_commit_file {
         return usize::try_from(size_bytes).map_err(|error| error.to_string());
     }
     let bytes = read(path)?;

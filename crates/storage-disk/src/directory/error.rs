@@ -63,6 +63,14 @@ pub enum OpenDiskError {
         /// What the system said.
         source: io::Error,
     },
+    /// The last run did not end cleanly, and what its logs may lack cannot be read.
+    #[error("cannot read {}, the commit file", path.display())]
+    CommitFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The disk failed.
     #[error("cannot {doing} {}", path.display())]
     Io {
@@ -85,6 +93,9 @@ impl OpenDiskError {
             Self::NotWritable { source, .. }
             | Self::NoSpace { source, .. }
             | Self::Io { source, .. } => source.to_string(),
+            Self::CommitFile { source, .. } => format!(
+                "{source}; records that were acknowledged before the crash may be in it and nowhere else"
+            ),
             Self::Foreign { reason, .. } => (*reason).to_owned(),
             Self::NewerFormat { .. } => "a newer version of ottla has written it".to_owned(),
             Self::Locked { .. } => "only one broker may use a data directory at a time".to_owned(),
@@ -113,6 +124,12 @@ impl OpenDiskError {
                 owner_pid: None, ..
             } => "stop the other broker, or choose another directory with --data-dir".to_owned(),
             Self::NoSpace { .. } => "free some space on this disk and start again".to_owned(),
+            Self::CommitFile { path, .. } => format!(
+                "make it readable and start again; if sectors of it are gone, put a copy in its place \
+                 with zeros for them (dd conv=noerror,sync bs=4096), and what it still holds is used; \
+                 moving {} away gives up all that only it has",
+                path.display()
+            ),
             Self::Io { .. } => "check the disk; the system's log may say more".to_owned(),
         }
     }

@@ -12,8 +12,9 @@ use vfs::Vfs;
 
 /// The name of the file.
 pub(super) const FILE_NAME: &str = "format";
-/// The version of all formats that this build writes and reads.
-pub(super) const VERSION: u32 = 1;
+/// The version of all formats that this build writes; it reads the older ones. 2: the commit file,
+/// without which a log may lack what was acknowledged.
+pub(super) const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"ottla\0\0\0";
 const CHECKED_BYTES: usize = MAGIC.len() + size_of::<u32>();

@@ -7,7 +7,8 @@ use vfs::{CutPolicy, DiskError, Fault, Operation, RealVfs, SimVfs};
 
 use super::*;
 
-const GOLDEN: &[u8] = include_bytes!("../../tests/golden/format-1.bin");
+const GOLDEN: &[u8] = include_bytes!("../../tests/golden/format-2.bin");
+const OLD: &[u8] = include_bytes!("../../tests/golden/format-1.bin");
 const DATA: &str = "/data";
 
 fn open(disk: &SimVfs) -> Result<DataDirectory, OpenDiskError> {
@@ -71,12 +72,27 @@ fn a_first_start_makes_what_is_missing() {
 
 #[test]
 fn what_is_written_is_the_golden_file() {
-    crate::golden::check("format-1.bin", GOLDEN, &format::encode(1));
-    let expected = Format::Known {
-        version: 1,
-        whole: true,
-    };
-    assert_eq!(format::decode(GOLDEN), expected);
+    crate::golden::check("format-2.bin", GOLDEN, &format::encode(2));
+    crate::golden::check("format-1.bin", OLD, &format::encode(1));
+    for (bytes, version) in [(OLD, 1), (GOLDEN, 2)] {
+        let expected = Format::Known {
+            version,
+            whole: true,
+        };
+        assert_eq!(format::decode(bytes), expected);
+    }
+}
+
+#[test]
+fn an_older_directory_gets_the_version_of_this_build() {
+    let disk = disk_with(&[]);
+    drop(open(&disk).expect("nobody's directory"));
+    vfs::replace_durable(&disk, Path::new("/data/@ottla/format"), OLD).expect("room");
+    let directory = open(&disk).expect("it is ours");
+    assert!(!directory.format_repaired(), "it was not damaged");
+    drop(directory);
+    disk.power_cut_with(&CutPolicy::DropAll);
+    assert_eq!(tree(&disk)[Path::new("/data/@ottla/format")], GOLDEN);
 }
 
 #[test]
@@ -164,15 +180,15 @@ fn a_newer_format_is_refused_and_untouched() {
     let disk = disk_with(&["@ottla/"]);
     let file = Path::new("/data/@ottla/format");
     for bytes in [
-        format::encode(2),
+        format::encode(3),
         [format::encode(1), format::encode(7)].concat(),
     ] {
         vfs::replace_durable(&disk, file, &bytes).expect("room");
         let before = tree(&disk);
         match open(&disk) {
             Err(OpenDiskError::NewerFormat {
-                found, known: 1, ..
-            }) => assert!(found > 1),
+                found, known: 2, ..
+            }) => assert!(found > 2),
             other => panic!("{other:?}"),
         }
         assert_eq!(tree(&disk), before);

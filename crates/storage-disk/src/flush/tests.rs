@@ -27,7 +27,16 @@ fn start(vfs: &SimVfs, durability: Durability) -> Disk {
     };
     let clock: Arc<dyn Clock> = Arc::new(SimClock::starting_at(0));
     let vfs: Arc<dyn Vfs> = Arc::new(vfs.clone());
-    open(vfs, clock, options, Arc::new(|_| {})).expect("it opens")
+    let disk = open(vfs, clock, options, Arc::new(|_| {})).expect("it opens");
+    disk.shared.context.flusher.wait_for_common();
+    disk
+}
+
+/// Without a commit file: each log is synced by itself.
+fn start_alone(vfs: &SimVfs) -> Disk {
+    let fault = Fault::fail(Operation::Open, DiskError::NoSpace).on_path_suffix("commit.a.tmp");
+    vfs.inject(fault.nth(1));
+    start(vfs, Durability::Fsync)
 }
 
 fn logs(disk: &Disk, partitions: u32) -> Vec<Arc<dyn Log>> {
@@ -69,34 +78,41 @@ fn syncs(vfs: &SimVfs) -> Vec<String> {
 
 #[test]
 fn commits_during_a_sync_form_the_next() {
-    let vfs = SimVfs::new();
-    let disk = start(&vfs, Durability::Fsync);
-    let log = logs(&disk, 1).remove(0);
-    vfs.start_trace();
-    vfs.stall_syncs();
-    let first = append(&log);
-    vfs.wait_for_stalled_syncs(1);
-    let others: Vec<AppendTicket> = (0..50).map(|_| append(&log)).collect();
-    assert!(!first.is_durable());
-    assert!(others.iter().all(|ticket| !ticket.is_durable()));
-    vfs.release_syncs();
-    run(async {
-        first.durable().await.expect("durable");
-        for ticket in others {
-            ticket.durable().await.expect("durable");
-        }
-    });
-    assert_eq!(
-        syncs(&vfs).len(),
-        2,
-        "one for the first, one for all that came meanwhile"
-    );
+    for (alone, path) in [(false, "commit.a"), (true, ".log")] {
+        let vfs = SimVfs::new();
+        let disk = if alone {
+            start_alone(&vfs)
+        } else {
+            start(&vfs, Durability::Fsync)
+        };
+        let logs = logs(&disk, 2);
+        vfs.start_trace();
+        vfs.stall_syncs();
+        let first = append(&logs[0]);
+        vfs.wait_for_stalled_syncs(1);
+        let others: Vec<AppendTicket> = (0..50).map(|_| append(&logs[0])).collect();
+        assert!(!first.is_durable());
+        assert!(others.iter().all(|ticket| !ticket.is_durable()));
+        vfs.release_syncs();
+        run(async {
+            first.durable().await.expect("durable");
+            for ticket in others {
+                ticket.durable().await.expect("durable");
+            }
+        });
+        let of_path = |line: &&String| line.contains("SyncData") && line.contains(path);
+        let syncs = vfs.take_trace().iter().filter(of_path).count();
+        assert_eq!(
+            syncs, 2,
+            "{path}: one for the first, one for all that came meanwhile"
+        );
+    }
 }
 
 #[test]
 fn a_log_waits_for_no_other_and_is_synced_once_at_a_time() {
     let vfs = SimVfs::new();
-    let disk = start(&vfs, Durability::Fsync);
+    let disk = start_alone(&vfs);
     let count = u32::try_from(PARALLEL_SYNCS).expect("few");
     let logs = logs(&disk, count);
     vfs.start_trace();
@@ -156,7 +172,7 @@ fn the_end_of_a_pause_is_synced_side_by_side() {
 #[test]
 fn a_failed_sync_answers_everybody() {
     let vfs = SimVfs::new();
-    let disk = start(&vfs, Durability::Fsync);
+    let disk = start_alone(&vfs);
     let logs = logs(&disk, 3);
     vfs.inject(
         Fault::fail(Operation::SyncData, DiskError::Io)
@@ -197,7 +213,7 @@ fn an_interval_passes_before_the_sync_behind() {
 #[test]
 fn a_repair_and_a_round_sync_a_log_one_after_the_other() {
     let vfs = SimVfs::new();
-    let disk = start(&vfs, Durability::Fsync);
+    let disk = start_alone(&vfs);
     let log = logs(&disk, 1).remove(0);
     for _ in 0..8 {
         run(async { append(&log).durable().await.expect("durable") });
@@ -209,7 +225,7 @@ fn a_repair_and_a_round_sync_a_log_one_after_the_other() {
     let at = u64::try_from(4 * batch().len() + 15).expect("small");
     vfs.damage(path, at, &[7]).expect("damaged");
 
-    let disk = start(&vfs, Durability::Fsync);
+    let disk = start_alone(&vfs);
     let log = logs(&disk, 1).remove(0);
     let inner = disk.shared.logs().remove(0);
     let limit = ReadLimit {
@@ -246,7 +262,7 @@ fn a_repair_and_a_round_sync_a_log_one_after_the_other() {
 #[test]
 fn a_round_lets_no_repair_begin() {
     let vfs = SimVfs::new();
-    let disk = start(&vfs, Durability::Fsync);
+    let disk = start_alone(&vfs);
     let log = logs(&disk, 1).remove(0);
     let inner = disk.shared.logs().remove(0);
     vfs.stall_syncs();

@@ -91,7 +91,8 @@ impl DiskLog {
             self.raise_high_watermark(offset);
         }
         if !std::mem::replace(&mut loaded.dirty.queued, true) {
-            self.context.flusher.submit(self.me());
+            let joins = self.may_join(state);
+            self.context.flusher.submit(self.me(), joins);
         }
         Ok((header.base_offset, offset))
     }
@@ -180,7 +181,11 @@ impl DiskLog {
     }
 
     /// The file of the active segment, opened for writing.
-    fn active_file(&self, state: &State, base: Offset) -> Result<Arc<dyn File>, StorageFailure> {
+    pub(super) fn active_file(
+        &self,
+        state: &State,
+        base: Offset,
+    ) -> Result<Arc<dyn File>, StorageFailure> {
         let key = FileKey {
             log: self.number,
             base,

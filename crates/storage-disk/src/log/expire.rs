@@ -156,7 +156,7 @@ impl DiskLog {
             .map_err(|error| self.failure("it cannot roll", &error))?;
         let loaded = state.loaded.as_mut().expect("it was just rolled");
         if !std::mem::replace(&mut loaded.dirty.queued, true) {
-            self.context.flusher.submit(self.me());
+            self.context.flusher.submit(self.me(), false);
         }
         if !std::mem::replace(&mut loaded.in_upkeep, true) {
             self.context.upkeep.submit(self.me());

@@ -64,6 +64,8 @@ impl DiskLog {
                 end,
                 epoch: state.found_epoch,
             },
+            // A clean end left the commit file empty.
+            promises: &[],
             log_start: Some(self.start()),
             // Nothing is cut that has good batches behind it.
             same_boot: true,

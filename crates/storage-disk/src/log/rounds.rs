@@ -13,6 +13,7 @@ use vfs::File;
 use super::DiskLog;
 use super::state::{Condition, Loaded, Mark, Place};
 use crate::error::is_no_space;
+use crate::position::Position;
 use crate::segment_index::{PendingIndex, SegmentIndex};
 use crate::spans::owner_of;
 use crate::{epoch_file, names, producer_snapshot};
@@ -62,7 +63,7 @@ impl DiskLog {
         })
     }
 
-    /// Everything up to `mark` is synced. Whether there is something to sync again.
+    /// Everything up to `mark` is durable. Whether something waits again.
     pub(crate) fn finish_round(&self, mark: Mark) -> bool {
         let (mark, news, needs_upkeep, again) = {
             let mut state = self.state.lock();
@@ -79,15 +80,23 @@ impl DiskLog {
                 state.end
             );
             let news = mark.offset > state.durable.offset;
+            let is_same = mark.base == state.durable.base;
+            let start = if is_same {
+                state.durable.position
+            } else {
+                Position::ZERO
+            };
             state.durable = mark;
             if self.context.syncs_first() {
                 state.visible = mark;
                 self.raise_high_watermark(mark.offset);
             }
+            let has_more = state.end.offset > mark.offset;
             let (mut asleep, mut again) = (false, false);
             if let Some(loaded) = &mut state.loaded {
                 asleep = !std::mem::replace(&mut loaded.in_upkeep, true);
-                again = !loaded.dirty.is_clean();
+                again = has_more || loaded.dirty.directory;
+                loaded.dirty.last_round_bytes = mark.position.since(start);
                 loaded.dirty.queued = again;
             }
             (mark, news, asleep, again)

@@ -93,22 +93,22 @@ pub(super) struct SnapshotState {
     pub(super) bytes_since: usize,
 }
 
-/// What the next round must sync.
+/// What is not synced by itself.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
-    /// By the base offsets of their segments, held open until they are synced.
+    /// By the base offsets of their segments, held open until they are synced. What is in them may
+    /// be durable in the commit file.
     pub(super) files: Vec<(Offset, Arc<dyn File>)>,
     pub(super) directory: bool,
     /// In the flusher's queue, or in a round.
     pub(super) queued: bool,
+    /// What the last round made durable in the segment that it ended in.
+    pub(super) last_round_bytes: usize,
+    /// The newest generation of the commit file that has anything of the log; from 1.
+    pub(super) generation: u64,
 }
 
 impl Dirty {
-    /// Whether nothing waits for a sync.
-    pub(super) fn is_clean(&self) -> bool {
-        self.files.is_empty() && !self.directory
-    }
-
     /// The file of a segment that waits for its sync.
     pub(super) fn file(&self, base: Offset) -> Option<&Arc<dyn File>> {
         let held = self.files.iter().rev().find(|(held, _)| *held == base);

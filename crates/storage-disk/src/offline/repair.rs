@@ -1,7 +1,8 @@
 //! `ottla log repair`: accepting that records are lost, so that readers go on behind them.
 //!
 //! Reads every byte, says what would be lost, and on [`RepairPlan::apply`] writes quarantine lists;
-//! no `.log` is touched. Whoever calls it holds the lock of the data directory. A torn end that no
+//! no `.log` is touched. Refuses where the commit file has records that no log has yet. Whoever calls
+//! it holds the lock of the data directory. A torn end that no
 //! list names is left to the next start, which knows more about it.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use records::Offset;
 use vfs::{EntryKind, Vfs};
 
+use super::unreplayed::Unreplayed;
 use super::{AgainstSpans, Damage, OfflineError, Seen, Segment, at, segments_of};
 use crate::directory::{OWN_DIR, partition_of};
 use crate::listing;
@@ -105,6 +107,7 @@ pub fn data_dir_above(vfs: &dyn Vfs, path: &Path) -> Result<PathBuf, OfflineErro
 /// a broker.
 pub fn plan_repair(vfs: &dyn Vfs, path: &Path) -> Result<RepairPlan, OfflineError> {
     let mut plan = RepairPlan::default();
+    Unreplayed::read(vfs, path)?.refuse(path)?;
     let is_file = vfs
         .stat(path)
         .map_err(at(path))?

@@ -7,6 +7,7 @@ use records::{DecodeBudget, HEADER_BYTES, Offset, validate_records_deep};
 use storage::LeaderEpochs;
 use vfs::{EntryKind, Vfs};
 
+use super::unreplayed::Unreplayed;
 use super::{
     AgainstSpans, Damage, Loss, OfflineError, SMALL_FILE_BYTES_MAX, Seen, Segment, at,
     read_optional, segments_of,
@@ -59,7 +60,13 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    fn problem(&mut self, path: &Path, position: Option<u64>, what: String, is_loss: bool) {
+    pub(super) fn problem(
+        &mut self,
+        path: &Path,
+        position: Option<u64>,
+        what: String,
+        is_loss: bool,
+    ) {
         self.problems.push(Problem {
             path: path.to_owned(),
             position,
@@ -77,6 +84,11 @@ impl VerifyReport {
 /// Checks a `.log` file, or the directory of a partition, a topic or a broker.
 pub fn verify(vfs: &dyn Vfs, path: &Path) -> Result<VerifyReport, OfflineError> {
     let mut report = VerifyReport::default();
+    // Before the logs, or what a broker syncs meanwhile would be missed.
+    let unreplayed = match vfs.stat(path).map_err(at(path))? {
+        Some(_) => Unreplayed::read(vfs, path)?,
+        None => Unreplayed::default(),
+    };
     match vfs.stat(path).map_err(at(path))?.map(|stat| stat.kind) {
         None => return Err(OfflineError::NotFound(path.to_owned())),
         Some(EntryKind::File) => {
@@ -90,6 +102,7 @@ pub fn verify(vfs: &dyn Vfs, path: &Path) -> Result<VerifyReport, OfflineError> 
         }
         Some(_) => check_directory(vfs, path, &mut report)?,
     }
+    unreplayed.excuse(&mut report);
     Ok(report)
 }
 

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use records::Offset;
 use sabotage::{Safeguard, skips};
-use storage::{CommitError, Key, LogConfig, PartitionId, Space, Version, Write};
+use storage::{CommitError, Key, LogConfig, PartitionId, Space, Version, Versioned, Write};
 use vfs::Vfs;
 
-use crate::context::Context;
+use crate::commit_file::{Promises, Replay, ReplayError};
+use crate::context::{Context, Workers};
 use crate::directory::{OpenDiskError, at, io_error};
+use crate::flush::PARALLEL_SYNCS;
 use crate::log::{DiskLog, Mark, Place, TopicPlace};
-use crate::metadata::DiskMetadata;
+use crate::metadata::{self, DiskMetadata};
 use crate::paths::partition_dir;
 use crate::position::Position;
 use crate::recovery::{Circumstances, Floor, Label, RecoveryReport, recover};
@@ -35,6 +37,8 @@ pub(super) struct Start<'a> {
     pub(super) epoch: Option<(i32, Version)>,
     pub(super) same_boot: bool,
     pub(super) state: &'a JournalState,
+    /// What the commit file had durable.
+    pub(super) promises: Promises,
     pub(super) report: RecoveryReport,
 }
 
@@ -65,6 +69,36 @@ impl Start<'_> {
                 tracing::warn!("{}: {what}", Label::P);
             }
         }
+    }
+
+    /// Writes into the logs what only the commit file has, before anybody judges them.
+    pub(super) fn replay(
+        &mut self,
+        own_dir: &Path,
+        found: &[FoundTopic],
+        workers: Workers,
+    ) -> Result<(), OpenDiskError> {
+        let threads = match workers {
+            Workers::Threads => PARALLEL_SYNCS,
+            #[cfg(any(test, fuzzing))]
+            Workers::Manual => 0,
+        };
+        let replay = Replay {
+            vfs: self.vfs,
+            own_dir,
+            state: self.state,
+            epoch: self.epoch.map(|(epoch, _)| epoch),
+            found,
+            threads,
+        };
+        let promises = replay.run(&mut self.report);
+        self.promises = promises.map_err(|error| match error {
+            ReplayError::Read { path, source } => OpenDiskError::CommitFile { path, source },
+            ReplayError::Write { path, source } => {
+                io_error("write what the commit file holds into", &path, source)
+            }
+        })?;
+        Ok(())
     }
 
     pub(super) fn recover_all(
@@ -155,9 +189,11 @@ impl Start<'_> {
             None if self.state.is_whole() => start_floor(),
             None => Floor::Unknown,
         };
+        let promises = self.promises.get(directory);
         let circumstances = Circumstances {
             partition,
             floor,
+            promises: promises.map_or(&[], Vec::as_slice),
             // What a whole journal does not name begins at its start.
             log_start: known
                 .map(|known| known.log_start)
@@ -276,7 +312,16 @@ fn epoch_key() -> Key {
 
 /// The epoch of the last start, and the version of its row.
 pub(super) fn read_epoch(metadata: &DiskMetadata) -> Option<(i32, Version)> {
-    let row = metadata.get_now(&epoch_key())?;
+    epoch_in(&metadata.get_now(&epoch_key())?)
+}
+
+/// The epoch of the last start, for who does not own the directory `@ottla`.
+pub(crate) fn look_epoch(vfs: &dyn Vfs, own_dir: &Path) -> Option<i32> {
+    let row = metadata::look(vfs, own_dir, &epoch_key())?;
+    epoch_in(&row).map(|(epoch, _)| epoch)
+}
+
+fn epoch_in(row: &Versioned) -> Option<(i32, Version)> {
     let epoch = i32::from_be_bytes((*row.value).try_into().ok()?);
     (epoch <= EPOCH_MAX).then_some((epoch, row.version))
 }

@@ -19,6 +19,8 @@ pub struct RecoveryReport {
     pub scanned_bytes: u64,
     /// Bytes behind the last good batch that were cut.
     pub cut_bytes: u64,
+    /// Bytes of records that only the commit file had durable.
+    pub restored_bytes: u64,
     /// How often each case occurred.
     pub labels: BTreeMap<Label, u64>,
     /// What somebody should look at.

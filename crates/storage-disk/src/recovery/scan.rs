@@ -44,8 +44,9 @@ pub(super) struct Salvage {
 }
 
 /// Reads a segment from `start`, where the batch at `expected` should be, to its end at `size`.
+/// Behind damage, a batch stands in `places` for certain, each a position and an offset.
 pub(super) fn scan(
-    file: &dyn File,
+    (file, places): (&dyn File, &[(Position, Offset)]),
     (start, size): (Position, Position),
     expected: Offset,
     epochs: EpochRange,
@@ -70,7 +71,7 @@ pub(super) fn scan(
             .last()
             .map_or(epochs.lowest, |(epoch, _)| *epoch);
         let epochs = EpochRange { lowest, ..epochs };
-        let salvage = salvage((file, epochs), (end, size), next)?;
+        let salvage = salvage((file, epochs, places), (end, size), next)?;
         scan.rest = match rest_of(file, (end, size), next, epochs)? {
             Rest::Junk if salvage.tail.is_none() && !salvage.good => Rest::Complete,
             rest => rest,
@@ -113,7 +114,7 @@ fn good_run(
 
 /// Goes on behind damage at `bad` as far as the way is certain.
 fn salvage(
-    (file, epochs): (&dyn File, EpochRange),
+    (file, epochs, places): (&dyn File, EpochRange, &[(Position, Offset)]),
     (bad, size): (Position, Position),
     expected: Offset,
 ) -> Result<Salvage, Fault> {
@@ -125,7 +126,13 @@ fn salvage(
     loop {
         let next = salvage.next;
         let access = Access::Blocking;
-        let Some((position, base)) = behind((file, access, epochs), (at, size), next)? else {
+        let found = behind((file, access, epochs), (at, size), next)?;
+        let is_behind = |&&(position, base): &&(Position, Offset)| {
+            at < position && position < size && next <= base && !skips(Safeguard::CommitPlaces)
+        };
+        let known = places.iter().filter(is_behind).min().copied();
+        let nearest = found.into_iter().chain(known).min();
+        let Some((position, base)) = nearest else {
             salvage.tail = Some((at, next));
             return Ok(salvage);
         };

@@ -157,7 +157,10 @@ impl Recovery<'_> {
         };
         self.mend(&*file, &log, front.position)?;
         let range = (front.position, log.size);
-        let scan = scan::scan(&*file, range, front.expected, epochs)?;
+        let promises = self.circumstances.promises.iter();
+        let here = promises.filter(|promise| promise.base == log.base);
+        let places: Vec<_> = here.filter_map(|promise| promise.place).collect();
+        let scan = scan::scan((&*file, &places), range, front.expected, epochs)?;
         self.note_scan(&scan, front.position);
         scanned.epochs.extend_from_slice(&scan.epochs);
         scanned.next = scan.next;

@@ -14,13 +14,18 @@ use crate::position::Position;
 use crate::window::Fault;
 
 impl Recovery<'_> {
-    /// No offset below this may be given again.
+    /// No offset below this may be given again: the journal, or the commit file, had it durable.
     pub(super) fn floor_offset(&self) -> Offset {
-        match self.circumstances.floor {
+        let known = match self.circumstances.floor {
             Floor::Known { .. } if skips(Safeguard::WatermarkFloor) => Offset::ZERO,
             Floor::Known { end, .. } => end.offset,
             Floor::Unknown => Offset::ZERO,
-        }
+        };
+        let promises = self.circumstances.promises.iter();
+        let promised = promises.map(|promise| promise.next).max();
+        promised
+            .filter(|_| !skips(Safeguard::CommitPromise))
+            .map_or(known, |promised| known.max(promised))
     }
 
     /// Where the log begins. The journal knows; a first segment that begins later was lost. Without

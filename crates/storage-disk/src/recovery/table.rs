@@ -41,10 +41,14 @@ pub enum Label {
     T,
     /// Records were durable here, and the directory is gone: offline.
     U,
+    /// Records that only the commit file had durable: written into their log.
+    W,
+    /// Damage in the commit file, or something else stands in the place of what it holds: left.
+    X,
 }
 
 impl Label {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::B,
         Self::C,
         Self::D,
@@ -62,6 +66,8 @@ impl Label {
         Self::R,
         Self::T,
         Self::U,
+        Self::W,
+        Self::X,
     ];
 
     /// Its letter, as it stands in a quarantine list.

@@ -57,6 +57,7 @@ fn run(vfs: &SimVfs, floor: Floor, same_boot: bool) -> (Option<Place>, RecoveryR
     let circumstances = Circumstances {
         partition: PARTITION,
         floor,
+        promises: &[],
         log_start: None,
         same_boot,
         epoch_max: 1,
@@ -492,6 +493,7 @@ fn a_first_segment_that_is_gone_is_missed() {
     let circumstances = Circumstances {
         partition: PARTITION,
         floor: known(6, 4, 2 * size),
+        promises: &[],
         log_start: Some(Offset::new(1)),
         same_boot: true,
         epoch_max: 1,
@@ -519,6 +521,7 @@ fn what_is_cut_was_kept_before() {
         let circumstances = Circumstances {
             partition: PARTITION,
             floor: known(2, 0, 2 * size),
+            promises: &[],
             log_start: None,
             same_boot: false,
             epoch_max: 1,
@@ -574,6 +577,7 @@ fn batches_of_impossible_epochs_are_not_the_logs() {
         let circumstances = Circumstances {
             partition: PARTITION,
             floor: known(2, 0, 2 * size),
+            promises: &[],
             log_start: None,
             same_boot: false,
             epoch_max: 2,

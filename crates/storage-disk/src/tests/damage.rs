@@ -35,6 +35,8 @@ fn written(segment_bytes: u32, maintained: bool) -> SimVfs {
         );
     }
     life.sync();
+    // What is damaged later is in the log alone.
+    life.turn();
     if maintained {
         life.maintain();
     }

@@ -198,7 +198,8 @@ fn is_final(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let of_a_log = name.strip_suffix(".log").is_some() || name.starts_with("partition");
     let of_own = name.starts_with("watermarks.") || name.starts_with("metadata.");
-    of_a_log || of_own || path == DATA_DIR || name == "trash"
+    let of_commit = ["commit.a", "commit.b"].contains(&name);
+    of_a_log || of_own || of_commit || path == DATA_DIR || name == "trash"
 }
 
 /// After such a sync failed, it is not made again in that life.

@@ -285,6 +285,7 @@ fn a_partition_that_needs_a_file_takes_the_place_of_an_idle_one() {
     let refused = append(&*log, batch(&[b"value"])).placed();
     assert!(refused.is_err(), "what is not synced stays open");
     life.sync();
+    life.turn();
     vfs.clear_faults();
     too_many("events/partition0/00000000000000000000.log");
     let open = vfs.open_handles();

@@ -21,24 +21,24 @@ use crate::context::Workers;
 use crate::open::open_with;
 use crate::{Disk, DiskOptions, Durability, Fatal, OpenDiskError};
 
-pub(super) const DATA_DIR: &str = "/data";
-pub(super) const START_MS: i64 = 1_700_000_000_000;
+pub(crate) const DATA_DIR: &str = "/data";
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 /// Runs the future of a step that has nothing to wait for.
-pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut answer = None;
     run(async { answer = Some(future.await) });
     answer.expect("the future ended")
 }
 
 /// One life of a process on a simulated disk.
-pub(super) struct Life {
-    pub(super) disk: Disk,
-    pub(super) fatals: Arc<AtomicUsize>,
-    pub(super) clock: Arc<SimClock>,
+pub(crate) struct Life {
+    pub(crate) disk: Disk,
+    pub(crate) fatals: Arc<AtomicUsize>,
+    pub(crate) clock: Arc<SimClock>,
 }
 
-pub(super) fn options(durability: Durability) -> DiskOptions {
+pub(crate) fn options(durability: Durability) -> DiskOptions {
     let data_dir = PathBuf::from(DATA_DIR);
     DiskOptions {
         data_dir,
@@ -50,7 +50,7 @@ pub(super) fn options(durability: Durability) -> DiskOptions {
     }
 }
 
-pub(super) fn try_start(vfs: &SimVfs, options: &DiskOptions) -> Result<Life, OpenDiskError> {
+pub(crate) fn try_start(vfs: &SimVfs, options: &DiskOptions) -> Result<Life, OpenDiskError> {
     let fatals = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&fatals);
     let fatal: Fatal = Arc::new(move |_| {
@@ -67,19 +67,25 @@ pub(super) fn try_start(vfs: &SimVfs, options: &DiskOptions) -> Result<Life, Ope
     })
 }
 
-pub(super) fn start(vfs: &SimVfs, durability: Durability) -> Life {
+pub(crate) fn start(vfs: &SimVfs, durability: Durability) -> Life {
     try_start(vfs, &options(durability)).expect("a start is never refused")
 }
 
 impl Life {
     /// One commit round.
-    pub(super) fn sync(&self) {
+    pub(crate) fn sync(&self) {
         let context = &self.disk.shared.context;
         context.flusher.run_pending(context);
     }
 
+    /// The commit file turns to its other half, and what is behind is synced.
+    pub(crate) fn turn(&self) {
+        let context = &self.disk.shared.context;
+        context.flusher.run_behind(context);
+    }
+
     /// One round of maintenance.
-    pub(super) fn maintain(&self) {
+    pub(crate) fn maintain(&self) {
         let context = &self.disk.shared.context;
         context.upkeep.run_pending(context, &self.disk.journal);
     }
@@ -90,20 +96,20 @@ impl Life {
         shared.context.retention.pass(shared);
     }
 
-    pub(super) fn open(&self, topic: &TopicMeta, partition: u32) -> Arc<dyn Log> {
+    pub(crate) fn open(&self, topic: &TopicMeta, partition: u32) -> Arc<dyn Log> {
         self.disk
             .store
             .open(topic, partition)
             .expect("a log that was made opens")
     }
 
-    pub(super) fn create(&self, topic: &TopicMeta) -> Arc<dyn Log> {
+    pub(crate) fn create(&self, topic: &TopicMeta) -> Arc<dyn Log> {
         now(self.disk.store.create(topic, 0..topic.partitions)).expect("a topic is made");
         self.open(topic, 0)
     }
 }
 
-pub(super) fn topic(name: &str, id: u8, partitions: u32, segment_bytes: u32) -> TopicMeta {
+pub(crate) fn topic(name: &str, id: u8, partitions: u32, segment_bytes: u32) -> TopicMeta {
     TopicMeta {
         id: TopicId([id; 16]),
         name: TopicName::parse(name).expect("a valid name"),
@@ -120,25 +126,25 @@ pub(super) fn topic(name: &str, id: u8, partitions: u32, segment_bytes: u32) -> 
 }
 
 /// A topic of one partition with the default configuration.
-pub(super) fn plain_topic() -> TopicMeta {
+pub(crate) fn plain_topic() -> TopicMeta {
     topic("events", 7, 1, 128 * 1024 * 1024)
 }
 
 /// Where the only partition of [`plain_topic`] is.
-pub(super) fn partition_dir() -> PathBuf {
+pub(crate) fn partition_dir() -> PathBuf {
     Path::new(DATA_DIR).join("events/partition0")
 }
 
-pub(super) fn file(base: i64, extension: &str) -> PathBuf {
+pub(crate) fn file(base: i64, extension: &str) -> PathBuf {
     partition_dir().join(format!("{base:020}.{extension}"))
 }
 
 /// A batch with one record for each value.
-pub(super) fn batch(values: &[&[u8]]) -> CheckedBatch {
+pub(crate) fn batch(values: &[&[u8]]) -> CheckedBatch {
     build(BatchBuilder::new(Codec::None), values)
 }
 
-pub(super) fn produced(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> CheckedBatch {
+pub(crate) fn produced(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> CheckedBatch {
     build(
         BatchBuilder::new(Codec::None).producer(id, epoch, sequence),
         values,
@@ -154,20 +160,20 @@ fn build(mut builder: BatchBuilder, values: &[&[u8]]) -> CheckedBatch {
     builder.build().expect("a small batch")
 }
 
-pub(super) fn append(log: &dyn Log, batch: CheckedBatch) -> AppendTicket {
+pub(crate) fn append(log: &dyn Log, batch: CheckedBatch) -> AppendTicket {
     log.append(batch, Fence::default(), BytesPermit::free())
 }
 
 /// Appends and expects a place.
-pub(super) fn place(log: &dyn Log, batch: CheckedBatch) -> Offset {
+pub(crate) fn place(log: &dyn Log, batch: CheckedBatch) -> Offset {
     append(log, batch).placed().expect("the append is placed")
 }
 
 /// A record as a reader sees it.
-pub(super) type Seen = (i64, Vec<u8>);
+pub(crate) type Seen = (i64, Vec<u8>);
 
 /// The records from `from` to the end of what is visible.
-pub(super) fn read_from(
+pub(crate) fn read_from(
     log: &dyn Log,
     from: Offset,
     bytes_max: usize,
@@ -214,6 +220,6 @@ fn take_records(bytes: &Bytes, from: Offset, seen: &mut Vec<Seen>) -> Offset {
 }
 
 /// All visible records.
-pub(super) fn read_all(log: &dyn Log) -> Vec<Seen> {
+pub(crate) fn read_all(log: &dyn Log) -> Vec<Seen> {
     read_from(log, log.ends().log_start, 1 << 20).expect("the log can be read")
 }

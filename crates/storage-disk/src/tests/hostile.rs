@@ -444,7 +444,7 @@ fn a_reader_of_a_store_that_failed_sleeps() {
     let life = start(&vfs, Durability::Fsync);
     let log = life.create(&plain_topic());
     append(&*log, batch(&[b"lost"]));
-    vfs.inject(Fault::fail(Operation::SyncData, DiskError::Io).on_path_suffix(".log"));
+    vfs.inject(Fault::fail(Operation::SyncData, DiskError::Io).on_path_suffix("commit.a"));
     let early = storage::Waiter::new();
     log.wait(Arc::clone(&early));
     life.sync();

@@ -27,6 +27,23 @@ fn nothing_is_visible_or_acknowledged_before_its_sync() {
     life.sync();
     assert!(ticket.is_durable());
     assert_eq!(read_all(&*log).len(), 1);
+    life.turn();
+    assert!(
+        !vfs.durable_bytes(&file(0, "log")).expect("made").is_empty(),
+        "it is on the disk"
+    );
+}
+
+#[test]
+fn what_is_too_much_for_the_commit_file_waits_for_its_own_sync() {
+    let vfs = SimVfs::new();
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&plain_topic());
+    let ticket = append(&*log, batch(&[&[1; 9000]]));
+    assert!(!ticket.is_durable());
+    assert!(vfs.durable_bytes(&file(0, "log")).expect("made").is_empty());
+    life.sync();
+    assert!(ticket.is_durable());
     assert!(
         !vfs.durable_bytes(&file(0, "log")).expect("made").is_empty(),
         "it is on the disk"
@@ -136,6 +153,7 @@ fn open_files_are_bounded_and_idle_logs_have_none() {
             assert_eq!(place(&**log, batch(&[b"value"])), Offset::new(round));
         }
         life.sync();
+        life.turn();
         life.maintain();
         let held = life.disk.shared.context.files.len();
         assert!(held <= 8, "{held} files are held open");

@@ -67,6 +67,17 @@ pub(super) const SCENARIOS: &[(&str, &[Step])] = &[
     ("trims over partitions", &[Create(0, 2, NARROW), Append(0, 0, 1, 500), Append(0, 1, 1, 500), Append(0, 0, 1, 500), Append(0, 1, 1, 500), Sync, Trim(0, 1, 100), Trim(0, 0, 50), Maintain, Append(0, 0, 1, 50), Sync, Maintain]),
     ("a trim, and the topic goes", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Trim(0, 0, 100), Maintain, Remove(0), Maintain, Create(0, 1, NARROW), Append(0, 0, 1, 50), Sync]),
     ("a trim on a full disk", &[Create(0, 1, NARROW), Append(0, 0, 1, 500), Append(0, 0, 1, 500), Sync, Room(50), Trim(0, 0, 50), Maintain, Space, Trim(0, 0, 100), Maintain]),
+    ("the commit file turns", &[Create(0, 2, WIDE), Append(0, 0, 1, 50), Append(0, 1, 1, 50), Sync, Turn, Append(0, 0, 1, 50), Sync, Turn, Append(0, 1, 1, 50), Sync]),
+    ("the commit file is full", &[Create(0, 1, WIDE), Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync]),
+    ("the commit file goes round", &[Create(0, 1, WIDE), Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Turn, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Append(0, 0, 1, 1500), Sync, Turn, Append(0, 0, 1, 1500), Sync, Maintain]),
+    ("more logs than the commit file takes", &[Create(0, 6, WIDE), Append(0, 0, 1, 50), Append(0, 1, 1, 50), Append(0, 2, 1, 50), Append(0, 3, 1, 50), Append(0, 4, 1, 50), Append(0, 5, 1, 50), Sync, Turn, Append(0, 5, 1, 50), Append(0, 0, 1, 50), Sync]),
+    ("small and large in turn", &[Create(0, 1, WIDE), Append(0, 0, 1, 50), Sync, Append(0, 0, 2, 2000), Sync, Append(0, 0, 1, 50), Sync, Append(0, 0, 1, 50), Append(0, 0, 1, 3000), Sync, Turn, Append(0, 0, 1, 50), Sync]),
+    ("a roll behind the commit file", &[Create(0, 1, NARROW), Append(0, 0, 1, 300), Sync, Append(0, 0, 1, 200), Sync, Append(0, 0, 1, 500), Sync, Append(0, 0, 1, 50), Sync, Turn, Append(0, 0, 1, 500), Sync, Turn]),
+    ("the journal speaks of what the commit file has", &[Create(0, 2, WIDE), Append(0, 0, 1, 50), Sync, Maintain, Append(0, 0, 1, 50), Append(0, 1, 1, 50), Sync, Maintain, Append(0, 1, 1, 50), Sync]),
+    ("a kill with the commit file", &[Create(0, 2, WIDE), Append(0, 0, 1, 50), Append(0, 1, 1, 50), Sync, Maintain, Kill, Append(0, 0, 1, 50), Sync, Kill, Append(0, 1, 1, 50), Sync, Turn]),
+    ("cuts with the commit file", &[Create(0, 2, WIDE), Append(0, 0, 1, 50), Append(0, 1, 1, 50), Sync, Maintain, Cut(21), Append(0, 0, 1, 50), Sync, Cut(22), Append(0, 1, 1, 50), Sync]),
+    ("a clean end with the commit file", &[Create(0, 2, WIDE), Append(0, 0, 1, 50), Sync, Close, Append(0, 1, 1, 50), Sync, Turn, Append(0, 0, 1, 50), Sync, Close, Append(0, 0, 1, 50), Sync]),
+    ("a topic goes from the commit file", &[Create(0, 1, WIDE), Append(0, 0, 1, 50), Sync, Remove(0), Create(0, 1, WIDE), Append(0, 0, 1, 60), Sync, Maintain, Turn, Append(0, 0, 1, 60), Sync]),
     ("rows", &[Commit(0, 50), Commit(1, 50), Commit(0, 60), Forget(1), Commit(1, 70)]),
     ("rows over lives", &[Commit(0, 50), Kill, Commit(0, 60), Close, Commit(1, 50), Cut(9), Forget(0)]),
     ("rows that fill the files", &[Commit(0, 1500), Commit(0, 1500), Commit(0, 1500), Commit(0, 1500), Commit(1, 50), Commit(0, 1500)]),
@@ -88,7 +99,7 @@ pub(super) fn random(rng: &SeededRng) -> Vec<Step> {
     let steps = 10 + below(40);
     let mut script = vec![Create(topic(), 1 + partition(), segment_bytes())];
     for _ in 0..steps {
-        script.push(match below(31) {
+        script.push(match below(33) {
             0 => Create(topic(), 1 + partition(), segment_bytes()),
             1 => Remove(topic()),
             2 => Grow(topic(), 1 + partition() + partition()),
@@ -101,7 +112,8 @@ pub(super) fn random(rng: &SeededRng) -> Vec<Step> {
             14 => Kill,
             15 => Cut(rng.next_u64()),
             16 => Wait(below(1500)),
-            17..=20 => {
+            17 | 18 => Turn,
+            19..=22 => {
                 let producer = i64::try_from(1 + below(3)).expect("small");
                 Produce(topic(), partition(), producer, size(400))
             }
@@ -110,7 +122,7 @@ pub(super) fn random(rng: &SeededRng) -> Vec<Step> {
                 partition(),
                 i64::try_from(below(101)).expect("small"),
             ),
-            21 => Append(topic(), partition(), 1 + size(4), size(3000)),
+            23 => Append(topic(), partition(), 1 + size(4), size(3000)),
             _ => Append(topic(), partition(), 1 + size(2), size(400)),
         });
     }

@@ -33,6 +33,8 @@ pub(super) enum Step {
     Trim(u8, u32, i64),
     /// One commit round.
     Sync,
+    /// What the commit file has is synced behind it.
+    Turn,
     /// One round of maintenance.
     Maintain,
     /// Row, bytes of the value.
@@ -179,6 +181,7 @@ impl Run {
             }
             Trim(topic, partition, percentage) => self.trim(topic, partition, percentage),
             Sync => self.live(|life| life.sync()),
+            Turn => self.live(|life| life.turn()),
             Maintain => self.live(|life| life.maintain()),
             Commit(row, bytes) => {
                 let value = Bytes::from(self.oracle.value(bytes));

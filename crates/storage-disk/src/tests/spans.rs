@@ -211,6 +211,7 @@ fn a_batch_that_was_found_is_not_of_the_epoch_that_found_it() {
     place(&*log, batch(&[&value_of(1)]));
     place(&*log, batch(&[&value_of(2)]));
     life.sync();
+    life.turn();
     let epoch = u8::try_from(log.leader_epoch()).expect("few starts");
     drop((log, life));
     vfs.process_kill();

@@ -7,8 +7,17 @@ use vfs::{CutPolicy, DiskError, Fault, Operation, SimVfs};
 
 use super::*;
 
-const GOLDEN: &[u8] = include_bytes!("../../tests/golden/watermarks-1.bin");
+const GOLDEN: &[u8] = include_bytes!("../../tests/golden/watermarks-2.bin");
+const OLD: &[u8] = include_bytes!("../../tests/golden/watermarks-1.bin");
 const BOOT: [u8; BOOT_ID_BYTES] = *b"the boot of test";
+
+fn run_in(boot_id: [u8; BOOT_ID_BYTES]) -> Run {
+    Run {
+        boot_id,
+        epoch: 9,
+        started_ms: 1_700_000_000_000,
+    }
+}
 
 fn dir() -> PathBuf {
     PathBuf::from("/data/@ottla")
@@ -65,7 +74,7 @@ fn content(disk: &SimVfs, name: &str) -> Vec<u8> {
 /// One process that ended cleanly with these entries.
 fn clean_run(disk: &SimVfs, entries: &[Watermark]) {
     let (mut journal, _) = open(disk);
-    journal.mark_open(BOOT).expect("room");
+    journal.mark_open(run_in(BOOT)).expect("room");
     journal.append_entries(entries).expect("room");
     journal.mark_clean(entries).expect("room");
 }
@@ -74,7 +83,20 @@ fn clean_run(disk: &SimVfs, entries: &[Watermark]) {
 fn what_is_written_is_the_golden_file() {
     let disk = disk();
     clean_run(&disk, &[entry(0, 10), entry(1, 20)]);
-    crate::golden::check("watermarks-1.bin", GOLDEN, &content(&disk, "watermarks.1"));
+    crate::golden::check("watermarks-2.bin", GOLDEN, &content(&disk, "watermarks.1"));
+}
+
+#[test]
+fn what_an_older_build_wrote_is_read() {
+    let disk = disk();
+    let file = disk
+        .open(&dir().join("watermarks.1"), vfs::OpenMode::CreateNew)
+        .expect("made");
+    vfs::write_all_at(&*file, OLD, 0).expect("room");
+    let found = state(&disk);
+    assert!(found.is_clean && found.is_whole());
+    assert_eq!(ends(&found), [(0, 10), (1, 20)]);
+    assert_eq!((found.boot_id, found.run), (Some(BOOT), None));
 }
 
 #[test]
@@ -117,7 +139,7 @@ fn the_newest_entry_of_each_partition_counts() {
     let disk = disk();
     assert_eq!(state(&disk), JournalState::default(), "there is no journal");
     let (mut journal, _) = open(&disk);
-    journal.mark_open(BOOT).expect("room");
+    journal.mark_open(run_in(BOOT)).expect("room");
     journal
         .append_entries(&[entry(0, 10), entry(1, 20)])
         .expect("room");
@@ -127,6 +149,7 @@ fn the_newest_entry_of_each_partition_counts() {
     assert_eq!(ends(&found), [(0, 30), (1, 20)]);
     assert!(!found.is_clean && !found.is_torn && found.exists);
     assert_eq!((found.boot_id, found.bad_frames), (Some(BOOT), 0));
+    assert_eq!(found.run, Some(run_in(BOOT)));
 }
 
 #[test]
@@ -137,7 +160,9 @@ fn a_clean_mark_counts_until_the_next_process_opens() {
     assert!(state(&disk).is_clean);
     assert!(state(&disk).is_clean, "reading does not revoke it");
     let (mut journal, _) = open(&disk);
-    journal.mark_open(*b"another boot id.").expect("room");
+    journal
+        .mark_open(run_in(*b"another boot id."))
+        .expect("room");
     disk.power_cut_with(&CutPolicy::DropAll);
     let found = state(&disk);
     assert!(!found.is_clean, "revoked, durably");
@@ -290,7 +315,7 @@ fn a_cut_at_every_change_moves_no_synced_watermark_back() {
             let (mut journal, found) = Journal::open(&vfs, &dir()).ok()?;
             assert_eq!(found.is_clean, life > 0 && !disk.is_stopped());
             journal.roll_bytes_min = 400;
-            journal.mark_open([life; 16]).ok()?;
+            journal.mark_open(run_in([life; 16])).ok()?;
             for _ in 0..6 {
                 let partition = u32::try_from(rng.next_below(3)).expect("small");
                 let end = known.get(&partition).copied().unwrap_or(0) + 1;
@@ -369,7 +394,7 @@ fn a_file_that_was_given_up_and_comes_back_moves_nothing_back() {
         let disk = disk.fork();
         open(&disk).0.append_entries(&[]).expect("nothing to write");
         let (mut next, _) = open(&disk);
-        next.mark_open(BOOT).expect("room");
+        next.mark_open(run_in(BOOT)).expect("room");
         content(&disk, "watermarks.2")
     };
     journal.append_entries(&[entry(0, 20)]).expect("room");
@@ -465,7 +490,9 @@ fn a_file_that_leaves_no_numbers_is_refused_and_not_a_panic() {
         match Journal::open(&vfs, &dir()) {
             Ok((mut journal, _)) => {
                 assert!(!is_refused, "{name}");
-                journal.mark_open(BOOT).expect("there are numbers left");
+                journal
+                    .mark_open(run_in(BOOT))
+                    .expect("there are numbers left");
             }
             Err(OpenDiskError::Foreign { entry, .. }) => {
                 assert!(is_refused && entry == name, "{entry} of {name}");
@@ -501,7 +528,7 @@ fn only_our_names_are_ours() {
 fn no_end_moves_back_by_what_is_written_last() {
     let disk = disk();
     let (mut journal, _) = open(&disk);
-    journal.mark_open(BOOT).expect("room");
+    journal.mark_open(run_in(BOOT)).expect("room");
     let at = |durable_end: i64, log_start: i64| Watermark {
         log_start: Offset::new(log_start),
         ..entry(0, durable_end)
@@ -525,7 +552,7 @@ fn the_journal_says_when_its_process_was_last_seen() {
     let clock = Arc::new(clock::SimClock::starting_at(1_000));
     let (mut journal, _) = open(&disk);
     journal.set_clock(clock.clone());
-    journal.mark_open(BOOT).expect("room");
+    journal.mark_open(run_in(BOOT)).expect("room");
     journal.append_entries(&[entry(0, 5)]).expect("room");
     assert_eq!(state(&disk).last_seen_ms, Some(1_000));
     clock.set_wall_ms(-5);
@@ -543,7 +570,7 @@ fn the_journal_says_when_its_process_was_last_seen() {
 fn a_clean_mark_takes_no_start_back() {
     let disk = disk();
     let (mut journal, _) = open(&disk);
-    journal.mark_open(BOOT).expect("room");
+    journal.mark_open(run_in(BOOT)).expect("room");
     let at = |log_start: i64| Watermark {
         log_start: Offset::new(log_start),
         ..entry(0, 10)
