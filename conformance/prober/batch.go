@@ -24,6 +24,7 @@ type batch struct {
 	attributes int16 // or-ed in
 	baseOffset int64
 	firstTime  int64 // 0: baseTime; record i has firstTime + 10·i
+	maxTime    int64 // 0: that of the last record
 	pid        int64
 	epoch      int16
 	sequence   int32
@@ -53,6 +54,10 @@ func (t batch) bytes() []byte {
 	for i, value := range t.values {
 		records = appendRecord(records, int32(i)*step, int64(i)*10, value, t.keyless)
 	}
+	last := t.maxTime
+	if last == 0 {
+		last = first + int64(max(0, len(t.values)-1))*10
+	}
 	magic := t.magic
 	if magic == 0 {
 		magic = 2
@@ -61,7 +66,7 @@ func (t batch) bytes() []byte {
 		FirstOffset: t.baseOffset, PartitionLeaderEpoch: -1, Magic: magic,
 		Attributes:      int16(t.codec) | t.attributes,
 		LastOffsetDelta: int32(len(t.values)-1)*step + t.lastDelta,
-		FirstTimestamp:  first, MaxTimestamp: first + int64(max(0, len(t.values)-1))*10,
+		FirstTimestamp:  first, MaxTimestamp: last,
 		ProducerID: t.pid, ProducerEpoch: t.epoch, FirstSequence: t.sequence,
 		NumRecords: int32(len(t.values)) + t.countDelta, Records: compress(records, t.codec),
 	}

@@ -48,7 +48,7 @@ func apis() []api {
 		{"DescribeQuorum", 55, 0, 2, describeQuorumProbes},
 		{"UpdateFeatures", 57, 0, 2, updateFeaturesProbes},
 		{"InitProducerId", 22, 0, 5, initProducerIDProbes},
-		{"Produce", 0, 3, 13, produceProbes},
+		{"Produce", 0, 3, 13, append(produceProbes, compressionProbes...)},
 		{"Fetch", 1, 4, 18, fetchProbes},
 		{"ListOffsets", 2, 1, 11, listOffsetsProbes},
 		{"OffsetForLeaderEpoch", 23, 2, 4, offsetForLeaderEpochProbes},

@@ -9,6 +9,7 @@ use std::time::Duration;
 use records::TimestampType;
 use storage::LogConfig;
 
+use crate::compression::StoredCompression;
 use crate::config_keys::{ConfigScope, InvalidConfig, Value, parse};
 use crate::groups::GroupConfig;
 
@@ -43,6 +44,8 @@ pub struct BrokerConfig {
     pub timestamp_after_max_ms: i64,
     /// `min.insync.replicas`; with one node every value acts as 1.
     pub min_insync_replicas: i32,
+    /// `compression.type`, `compression.gzip.level`, `.lz4.level`, `.zstd.level`.
+    pub compression: StoredCompression,
     /// `log.segment.bytes`, `log.roll.ms`, `log.index.interval.bytes`, `log.segment.delete.delay.ms`.
     pub log: LogConfig,
     /// `log.retention.check.interval.ms`: how often the store deletes what is too old or too many.
@@ -79,6 +82,7 @@ impl Default for BrokerConfig {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             min_insync_replicas: 1,
+            compression: StoredCompression::default(),
             log: LogConfig {
                 retention: kept_for(RETENTION_HOURS * HOUR_MS),
                 ..LogConfig::default()
@@ -147,6 +151,7 @@ impl BrokerConfig {
             }
             ("fetch.max.bytes", Value::Integer(bytes)) => self.fetch_max_bytes = narrow(*bytes),
             ("broker.rack", Value::Text(rack)) => self.rack = Some(rack.clone()),
+            (name, value) if self.compression.set(name, value) => {}
             (name, Value::Integer(number)) if self.groups.set(name, *number) => {}
             (name, Value::List(texts)) if self.groups.set_texts(name, texts) => {}
             (name, Value::Text(text))
@@ -209,6 +214,7 @@ impl BrokerConfig {
             "offset.metadata.max.bytes" => Some(self.offset_metadata_max_bytes.to_string()),
             "fetch.max.bytes" => Some(self.fetch_max_bytes.to_string()),
             "broker.rack" => self.rack.clone(),
+            name if let Some(value) = self.compression.value_of(name) => Some(value),
             name if let Some(number) = self.groups.value_of(name) => Some(number.to_string()),
             name if let Some(text) = self.groups.text_of(name) => Some(text),
             name => self

@@ -9,6 +9,7 @@
 
 mod admin;
 mod alter_configs;
+mod compression;
 mod config;
 pub mod config_keys;
 mod counters;
@@ -17,6 +18,7 @@ mod error;
 mod fetch;
 mod groups;
 mod keys;
+mod offload;
 mod offsets;
 mod open;
 mod partitioner;
@@ -37,6 +39,7 @@ use storage::{BytesBudget, Findings, LogStore, Metadata, TopicId, Volume};
 
 pub use admin::NewTopic;
 pub use alter_configs::{BrokerScope, ConfigChange, ConfigEdit, ConfigOperation};
+pub use compression::StoredCompression;
 pub use config::BrokerConfig;
 pub use config_keys::{ConfigEntry, ConfigSource, ConfigSynonym, InvalidConfig, TopicSettings};
 pub use counters::{Counter, Counters, Gauge, GaugeGuard};
@@ -61,6 +64,7 @@ pub use values::Position;
 
 use admin::Admin;
 use config_keys::Layers;
+use offload::Workshop;
 use producer_ids::ProducerIds;
 use topics::TopicSource;
 
@@ -96,6 +100,7 @@ pub struct Broker {
     groups: Groups,
     producer_ids: ProducerIds,
     budget: BytesBudget,
+    workshop: Workshop,
     counters: Counters,
 }
 

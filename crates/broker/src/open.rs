@@ -23,6 +23,7 @@ use crate::config_keys::{self, TopicSettings};
 use crate::counters::Counters;
 use crate::error::{OpenBrokerError, Trouble, UnreadableValue};
 use crate::groups::Groups;
+use crate::offload::Workshop;
 use crate::producer_ids::ProducerIds;
 use crate::topics::{Topic, Topics};
 use crate::values::{self, DeletionRecord, TopicRecord};
@@ -56,6 +57,7 @@ impl Broker {
             topics,
             admin: tokio::sync::Mutex::default(),
             groups,
+            workshop: Workshop::default(),
             counters: Counters::default(),
         };
         broker.start().await?;

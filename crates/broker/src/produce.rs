@@ -1,7 +1,8 @@
 //! From received bytes to a place in a log.
 //!
 //! Everything that can be known from the batch's header is checked before the log is touched; the
-//! records are opened only to name the culprits of a refusal. Order of producers is the log's matter (`storage`).
+//! records are opened only to name the culprits of a refusal, and where the topic wants them under
+//! another codec. Order of producers is the log's matter (`storage`).
 
 use std::ops::RangeInclusive;
 
@@ -71,9 +72,18 @@ struct Target<'a> {
     partition: i32,
 }
 
+impl Topic {
+    /// Whether appending the batch with this header means to pack its records anew.
+    pub fn recodes(&self, header: &BatchHeader) -> bool {
+        let codec = header.attributes.codec();
+        codec.is_ok_and(|codec| self.settings().compression.target(codec).is_some())
+    }
+}
+
 impl Broker {
     /// Checks `bytes`, which must be exactly one batch, and gives it a place. When this returns a
-    /// later append goes behind it; the ticket tells when it is durable.
+    /// later append goes behind it; the ticket tells when it is durable. Where [`Topic::recodes`]
+    /// the batch this takes long, see [`Broker::offload`].
     pub fn append(
         &self,
         topic: &Topic,
@@ -90,7 +100,8 @@ impl Broker {
             };
             let batch = check(bytes, &limits).map_err(|source| target.batch_error(source))?;
             target.check_codec(batch.header(), origin)?;
-            self.place(target, batch, permit)
+            target.check_transaction(batch.header())?;
+            self.place(target, target.recoded(batch)?, permit)
         })
     }
 
@@ -112,7 +123,7 @@ impl Broker {
                     limit_bytes,
                 }));
             }
-            let ticket = self.place(target, batch, permit)?;
+            let ticket = self.place(target, target.recoded(batch)?, permit)?;
             topic.sticky().note(number, size_bytes);
             Ok(ticket)
         })
@@ -137,7 +148,6 @@ impl Broker {
         permit: BytesPermit,
     ) -> Result<AppendTicket, ProduceError> {
         let now_ms = self.clock.wall_ms();
-        target.check_transaction(batch.header())?;
         target.check_time(&batch, now_ms)?;
         let stamped = target.topic.settings().timestamp_type == TimestampType::LogAppendTime;
         if stamped {
@@ -181,6 +191,21 @@ impl Target<'_> {
             });
         }
         Ok(())
+    }
+
+    /// The batch as the topic stores it.
+    fn recoded(&self, batch: CheckedBatch) -> Result<CheckedBatch, ProduceError> {
+        let codec = batch.header().attributes.codec();
+        let codec = codec.map_err(|source| self.batch_error(source))?;
+        let settings = self.topic.settings();
+        let Some(compression) = settings.compression.target(codec) else {
+            return Ok(batch);
+        };
+        let size_bytes_max = settings.message_bytes_max;
+        let opened_bytes_max = RECODED_BYTES_LEAST.max(size_bytes_max.saturating_mul(EXPANSION));
+        batch
+            .recoded(compression, opened_bytes_max, size_bytes_max)
+            .map_err(|source| self.batch_error(source))
     }
 
     fn check_transaction(&self, header: &BatchHeader) -> Result<(), ProduceError> {
@@ -247,6 +272,10 @@ fn untimely_records(batch: &CheckedBatch, allowed_ms: RangeInclusive<i64>) -> Ve
 /// What opening the records of a refused batch may take, on every shard at once. A batch that opens
 /// to more is refused all the same; only which of its records are to blame is not told.
 const OPENED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// What a batch may always unpack to on its way to another codec; it is never held as a whole.
+const RECODED_BYTES_LEAST: usize = 256 * 1024 * 1024;
+/// Where batches may be large, a batch may unpack to this many times the largest.
+const EXPANSION: usize = 16;
 /// What a producer writes that has no time.
 const NO_TIMESTAMP: i64 = -1;
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use broker::{AppendTicket, Broker, Topic};
 use bytes::Bytes;
 use records::{BatchBuilder, CheckedBatch, Codec, HEADER_BYTES, Header};
-use storage::BytesPermit;
 use tonic::Status;
 
 use crate::proto::{ProduceRequest, ProduceResponse};
@@ -28,15 +27,14 @@ const HEADER_OVERHEAD_BYTES: usize = 10;
 
 /// The call Produce.
 pub(crate) async fn produce(
-    broker: &Broker,
+    broker: &Arc<Broker>,
     request: ProduceRequest,
 ) -> Result<ProduceResponse, Status> {
     let sealed = {
         let outgoing = Outgoing::new(broker, request)?;
         Packing::new(outgoing)?.seal()?
     };
-    let permit = broker.budget().take(sealed.size_bytes()).await;
-    let mut answers = sealed.place(broker, permit)?.durable().await?;
+    let mut answers = sealed.place(broker).await?.durable().await?;
     Ok(answers.next().expect("one record was packed"))
 }
 
@@ -170,14 +168,17 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.batch.len()
-    }
-
-    /// Gives the batch its place in the log.
-    pub(crate) fn place(self, broker: &Broker, permit: BytesPermit) -> Result<Placed, Status> {
-        let (topic, partition) = (self.topic, self.partition);
-        let ticket = broker.append_checked(&topic, partition, self.batch, permit);
+    /// Waits for a share of the byte budget and gives the batch its place in the log.
+    pub(crate) async fn place(self, broker: &Arc<Broker>) -> Result<Placed, Status> {
+        let (topic, partition, batch) = (self.topic, self.partition, self.batch);
+        let permit = broker.budget().take(batch.len()).await;
+        let ticket = if topic.recodes(batch.header()) {
+            let (keeper, kept) = (Arc::clone(broker), Arc::clone(&topic));
+            let append = move || keeper.append_checked(&kept, partition, batch, permit);
+            broker.offload(append).await
+        } else {
+            broker.append_checked(&topic, partition, batch, permit)
+        };
         let ticket = ticket.map_err(|reason| error::produce(&reason, &topic, partition))?;
         let placed = ticket.placed();
         placed.map_err(|reason| error::append(&reason, &topic, partition))?;

@@ -16,12 +16,11 @@ use broker::Broker;
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use storage::BytesPermit;
 use tokio::sync::watch;
 use tonic::Status;
 
 use crate::error;
-use crate::produce::{Answers, Outgoing, Packing, Sealed};
+use crate::produce::{Answers, Outgoing, Packing, Placed};
 use crate::proto::{ProduceRequest, ProduceResponse};
 
 /// As Kafka's `max.in.flight.requests.per.connection`, less the one that gathers.
@@ -38,8 +37,8 @@ pub(crate) struct ProduceStream<S> {
     packing: Option<Packing>,
     /// A record that did not fit into it.
     left_over: Option<Outgoing>,
-    /// A batch that waits for its share of the byte budget.
-    placing: Option<(Sealed, BoxFuture<'static, BytesPermit>)>,
+    /// A batch that waits for its share of the byte budget, or is packed anew.
+    placing: Option<BoxFuture<'static, Result<Placed, Status>>>,
     in_flight: VecDeque<BoxFuture<'static, Result<Answers, Status>>>,
     answers: Option<Answers>,
 }
@@ -128,8 +127,7 @@ where
         }
     }
 
-    /// Closes the batch that gathers, asks for its share of the budget, and begins the next one
-    /// with the record that was left over.
+    /// Closes the batch that gathers, lets it ask for its place, and begins the next one with the record that was left over.
     fn seal(&mut self) {
         assert!(self.placing.is_none(), "batches are placed one by one");
         let Some(packing) = self.packing.take() else {
@@ -137,8 +135,8 @@ where
         };
         match packing.seal() {
             Ok(sealed) => {
-                let permit = self.budget(sealed.size_bytes());
-                self.placing = Some((sealed, permit));
+                let broker = Arc::clone(&self.broker);
+                self.placing = Some(async move { sealed.place(&broker).await }.boxed());
             }
             Err(status) => return self.fail(status),
         }
@@ -148,25 +146,16 @@ where
         }
     }
 
-    fn budget(&self, size_bytes: usize) -> BoxFuture<'static, BytesPermit> {
-        let budget = self.broker.budget().clone();
-        async move { budget.take(size_bytes).await }.boxed()
-    }
-
-    /// Pending while a batch waits for its share of the budget.
+    /// Pending while a batch has no place yet.
     fn poll_placing(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some((sealed, mut permit)) = self.placing.take() else {
+        let Some(placing) = &mut self.placing else {
             return Poll::Ready(());
         };
-        match permit.poll_unpin(context) {
-            Poll::Pending => {
-                self.placing = Some((sealed, permit));
-                return Poll::Pending;
-            }
-            Poll::Ready(permit) => match sealed.place(&self.broker, permit) {
-                Ok(placed) => self.in_flight.push_back(placed.durable().boxed()),
-                Err(status) => self.fail(status),
-            },
+        let placed = ready!(placing.poll_unpin(context));
+        self.placing = None;
+        match placed {
+            Ok(placed) => self.in_flight.push_back(placed.durable().boxed()),
+            Err(status) => self.fail(status),
         }
         Poll::Ready(())
     }

@@ -238,17 +238,17 @@ impl Connection {
             None => length.min(buffered_bytes + step_bytes),
         };
         self.ask_for_share(length, needed_bytes);
-        let Some(overlaps) = next_overlaps.filter(|_| self.share.waiting.is_none()) else {
+        if next_overlaps.is_none() || self.share.waiting.is_some() {
             return Ok(false);
-        };
+        }
         let permit = std::mem::take(&mut self.share).permit;
         self.buffer.advance(PREFIX_BYTES);
         let frame = self.buffer.split_to(length);
         self.pace = None;
-        self.exclusive = !overlaps;
         let permit = permit.unwrap_or_else(BytesPermit::free);
-        let answer = dispatch(&mut self.context, frame, permit)?;
-        self.in_flight.push_back(answer);
+        let begun = dispatch(&mut self.context, frame, permit)?;
+        self.exclusive = !begun.overlaps;
+        self.in_flight.push_back(begun.answer);
         Ok(true)
     }
 

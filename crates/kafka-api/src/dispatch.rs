@@ -44,10 +44,11 @@ pub(crate) struct Entry {
     pub(crate) advertised_min: i16,
     pub(crate) min: i16,
     pub(crate) max: i16,
-    /// Whether the next request may begin before this one is answered. Kafka answers one after the
-    /// other; a produce that has its place in the log cannot be told apart from one answered.
+    /// Whether the next request may begin before this one is answered, as far as the API goes. Kafka
+    /// answers one after the other; a produce that has its place in the log cannot be told apart
+    /// from one answered.
     pub(crate) overlaps: bool,
-    handler: fn(Call) -> Result<Answer, Close>,
+    handler: fn(Call) -> Result<Begun, Close>,
 }
 
 /// All of them, by key.
@@ -126,6 +127,31 @@ impl Call {
     }
 }
 
+/// A request whose handler has begun.
+pub(crate) struct Begun {
+    pub(crate) answer: Answer,
+    /// Whether the next request may begin before this one is answered.
+    pub(crate) overlaps: bool,
+}
+
+impl Begun {
+    /// A request that the next one waits for.
+    pub(crate) fn alone(answer: Answer) -> Self {
+        Self {
+            answer,
+            overlaps: false,
+        }
+    }
+
+    /// A request that has done all that the next one could notice.
+    pub(crate) fn overlapping(answer: Answer) -> Self {
+        Self {
+            answer,
+            overlaps: true,
+        }
+    }
+}
+
 /// An answer that may take a while; `None`: the request gets no response.
 pub(crate) type Answer = BoxFuture<'static, Result<Option<Response<Chunk>>, Close>>;
 
@@ -181,7 +207,8 @@ pub(crate) enum Close {
     UnacknowledgedFailure(String),
 }
 
-/// Whether the request in `frame` may overlap with the one after it.
+/// Whether the request in `frame` may begin beside others that may. Whether the next one may begin
+/// beside it shows when it has begun.
 pub(crate) fn overlaps(frame: &[u8]) -> bool {
     let key = frame.first_chunk::<2>().map(|key| i16::from_be_bytes(*key));
     TABLE
@@ -195,7 +222,7 @@ pub(crate) fn dispatch(
     context: &mut Context,
     frame: BytesMut,
     permit: BytesPermit,
-) -> Result<Answer, Close> {
+) -> Result<Begun, Close> {
     let (header, body_at) = RequestHeader::parse(&frame)?;
     let (key, version, correlation_id) =
         (header.api_key, header.api_version, header.correlation_id);
@@ -210,7 +237,9 @@ pub(crate) fn dispatch(
     if !(entry.min..=entry.max).contains(&version) {
         if key == ApiVersionsRequest::KEY {
             // KIP-511: the client learns the versions from a version-0 answer and asks again.
-            return Ok(api_versions::unsupported_version(correlation_id));
+            return Ok(Begun::alone(api_versions::unsupported_version(
+                correlation_id,
+            )));
         }
         let Entry { name, min, max, .. } = *entry;
         return Err(Close::UnsupportedVersion {
@@ -240,7 +269,7 @@ pub(crate) fn check_count(call: &Call, name: &'static str, count: usize) -> Resu
 }
 
 /// Runs an ordinary API: decode, handle, encode.
-fn ordinary<R, F>(call: Call, handler: impl FnOnce(Context, R) -> F) -> Result<Answer, Close>
+fn ordinary<R, F>(call: Call, handler: impl FnOnce(Context, R) -> F) -> Result<Begun, Close>
 where
     R: Request,
     F: Future<Output = R::Response> + Send + 'static,
@@ -261,11 +290,11 @@ where
     let mut reader = Reader::at(frame.freeze(), body_at);
     let request = R::decode(&mut reader, version).map_err(malformed)?;
     let handling = handler(context, request);
-    Ok(Box::pin(async move {
+    Ok(Begun::alone(Box::pin(async move {
         let response = handling.await;
         drop(permit);
         encode(&response, R::KEY, version, correlation_id).map(Some)
-    }))
+    })))
 }
 
 /// A response of which nothing is kept elsewhere.
@@ -280,7 +309,7 @@ pub(crate) fn encode<M: Message>(
     Ok(writer.finish()?)
 }
 
-const fn entry<R: Request>(handler: fn(Call) -> Result<Answer, Close>) -> Entry {
+const fn entry<R: Request>(handler: fn(Call) -> Result<Begun, Close>) -> Entry {
     Entry {
         key: R::KEY,
         name: R::NAME,

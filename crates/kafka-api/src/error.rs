@@ -134,9 +134,7 @@ impl Coded for BatchError {
             Self::LengthTooSmall { .. }
             | Self::LengthMismatch { .. }
             | Self::WrongMagic { .. }
-            | Self::CrcMismatch { .. }
-            | Self::BadCompression { .. }
-            | Self::TrailingBytes { .. } => ErrorCode::CorruptMessage,
+            | Self::CrcMismatch { .. } => ErrorCode::CorruptMessage,
             Self::NoBatch
             | Self::TooShort { .. }
             | Self::MoreThanOneBatch { .. }
@@ -147,6 +145,8 @@ impl Coded for BatchError {
             | Self::BadProducer { .. }
             | Self::TransactionalWithoutProducer
             | Self::BudgetExceeded { .. }
+            | Self::BadCompression { .. }
+            | Self::TrailingBytes { .. }
             | Self::BadRecord { .. }
             | Self::NoRecords => ErrorCode::InvalidRecord,
         }

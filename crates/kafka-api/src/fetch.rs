@@ -11,7 +11,7 @@ use kafka_wire::{ErrorCode, FetchResponseWriter, Message, Response, ResponseHead
 use storage::{Chunk, Isolation, TopicId};
 
 use crate::Context;
-use crate::dispatch::{Answer, Call, Close, check_count, encode};
+use crate::dispatch::{Begun, Call, Close, check_count, encode};
 use crate::error::Coded;
 use crate::fetch_session::{Asked, FINAL_EPOCH, PartitionKey, Resolved, Told, TopicKey, Wanted};
 use crate::list_offsets::{isolation, known_epoch};
@@ -33,7 +33,7 @@ struct Limits {
 }
 
 /// Starts a fetch; its answer may take as long as the client is ready to wait.
-pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
+pub(crate) fn handle(call: Call) -> Result<Begun, Close> {
     let version = call.context.version;
     let malformed = |error| Close::Malformed {
         name: FetchRequest::NAME,
@@ -61,7 +61,7 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
     } = call;
     let now = context.broker().clock().monotonic();
     let resolved = context.api.sessions.resolve(asked, now);
-    Ok(Box::pin(async move {
+    Ok(Begun::alone(Box::pin(async move {
         match resolved {
             Ok(resolved) => serve(context, correlation_id, resolved, limits)
                 .await
@@ -74,7 +74,7 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
                 encode(&response, FetchRequest::KEY, version, correlation_id).map(Some)
             }
         }
-    }))
+    })))
 }
 
 fn asked(view: &FetchView<'_>, version: i16) -> Asked {

@@ -33,10 +33,10 @@ pub async fn answer(api: &Arc<KafkaApi>, frame: BytesMut) -> Outcome {
         version: 0,
         client_id: None,
     };
-    let Ok(answer) = dispatch(&mut context, frame, BytesPermit::free()) else {
+    let Ok(begun) = dispatch(&mut context, frame, BytesPermit::free()) else {
         return Outcome::Close;
     };
-    match answer.await {
+    match begun.answer.await {
         Err(_) => Outcome::Close,
         Ok(None) => Outcome::Silence,
         Ok(Some(response)) => {

@@ -128,7 +128,8 @@ impl Harness {
     /// Gives a frame to the dispatcher and waits for the answer.
     pub(crate) async fn answer(&self, frame: BytesMut) -> Result<Option<Bytes>, Close> {
         let mut context = self.context();
-        let answer = dispatch(&mut context, frame, BytesPermit::free())?.await?;
+        let begun = dispatch(&mut context, frame, BytesPermit::free())?;
+        let answer = begun.answer.await?;
         Ok(answer.map(|response| whole(&response)))
     }
 

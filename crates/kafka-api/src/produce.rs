@@ -1,13 +1,14 @@
 //! Produce: batches are cut out of the request without a copy, placed, and then awaited together.
 //!
 //! When [`handle`] returns, every batch of the request has its place in its log, so the next
-//! request of the connection may begin; the answer waits as acks asks for.
+//! request of the connection may begin; the answer waits as acks asks for. Batches that have to be
+//! packed anew are placed on a thread of their own, and the next request waits for the answer.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{AppendTicket, Origin, ProduceError};
+use broker::{AppendTicket, Broker, Origin, ProduceError};
 use bytes::BytesMut;
 use kafka_wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
@@ -15,10 +16,11 @@ use kafka_wire::messages::produce::{
 };
 use kafka_wire::views::{ProduceView, split_frame};
 use kafka_wire::{ErrorCode, Message, Uuid, WireString};
+use records::BatchHeader;
 use storage::{AppendError, BytesPermit, TopicId};
 
 use crate::Context;
-use crate::dispatch::{Answer, Call, Close, check_count, encode};
+use crate::dispatch::{Answer, Begun, Call, Close, check_count, encode};
 use crate::error::{Coded, error_message};
 
 /// First version that names topics by id.
@@ -87,8 +89,25 @@ impl From<ProduceError> for Refusal {
     }
 }
 
+/// One topic of the request, with its batches.
+struct Unplaced {
+    name: WireString,
+    id: Uuid,
+    found: Result<Arc<broker::Topic>, Missing>,
+    /// Each with its batch; no bytes where there is none.
+    partitions: Vec<(i32, BytesMut)>,
+}
+
+/// What holds for all batches of a request.
+#[derive(Clone, Copy)]
+struct Terms {
+    is_transactional: bool,
+    acks: Option<Acks>,
+    origin: Origin,
+}
+
 /// Places all batches; the answer comes when they are as durable as acks asks for.
-pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
+pub(crate) fn handle(call: Call) -> Result<Begun, Close> {
     let version = call.context.version;
     let malformed = |error| Close::Malformed {
         name: ProduceRequest::NAME,
@@ -98,13 +117,18 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
     let view = ProduceView::parse(&call.frame, call.body_at, version).map_err(malformed)?;
     let count = view.topics().map(|topic| topic.partitions().len()).sum();
     check_count(&call, ProduceRequest::NAME, count)?;
-    let acks = match view.acks {
-        -1 => Some(Acks::All),
-        1 => Some(Acks::Leader),
-        0 => Some(Acks::None),
-        _ => None,
+    let terms = Terms {
+        is_transactional: view.transactional_id.is_some(),
+        acks: match view.acks {
+            -1 => Some(Acks::All),
+            1 => Some(Acks::Leader),
+            0 => Some(Acks::None),
+            _ => None,
+        },
+        origin: Origin {
+            zstd_allowed: version >= ZSTD_FROM,
+        },
     };
-    let is_transactional = view.transactional_id.is_some();
     let timeout = Duration::from_millis(u64::try_from(view.timeout_ms).unwrap_or(0));
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut named = Vec::new();
@@ -124,35 +148,75 @@ pub(crate) fn handle(call: Call) -> Result<Answer, Close> {
         ..
     } = call;
     let mut batches = split_frame(frame, &ranges).into_iter();
-    let mut topics = Vec::with_capacity(named.len());
-    for (name, id, indexes) in named {
-        let found = find_topic(&context, &name, id);
-        let partitions = indexes.into_iter().map(|(index, has_records)| {
-            let batch = if has_records { batches.next() } else { None };
-            let allowed = check_request(is_transactional, &found, acks, index);
-            let placed = allowed.and_then(|topic| place(&context, topic, index, batch));
-            (index, placed)
-        });
-        let partitions = partitions.collect();
-        topics.push(Topic {
+    let unplaced = named.into_iter().map(|(name, id, indexes)| {
+        let mut batch = |has_records: bool| has_records.then(|| batches.next()).flatten();
+        let partitions = indexes
+            .into_iter()
+            .map(|(index, has_records)| (index, batch(has_records).unwrap_or_default()));
+        Unplaced {
+            partitions: partitions.collect(),
+            found: find_topic(&context, &name, id),
             name,
             id,
-            partitions,
-        });
+        }
+    });
+    let unplaced: Vec<Unplaced> = unplaced.collect();
+    let waits = (terms.acks.unwrap_or(Acks::Leader), timeout);
+    let response = (version, correlation_id);
+    let broker = Arc::clone(context.broker());
+    if !unplaced.iter().any(Unplaced::recodes) {
+        let topics = place_all(&broker, unplaced, terms);
+        return answer(topics, waits, response, permit).map(Begun::overlapping);
     }
-    let acks = acks.unwrap_or(Acks::Leader);
-    answer(topics, (acks, timeout), (version, correlation_id), permit)
+    Ok(Begun::alone(Box::pin(async move {
+        let store = Arc::clone(&broker);
+        let placing = broker.offload(move || place_all(&store, unplaced, terms));
+        answer(placing.await, waits, response, permit)?.await
+    })))
+}
+
+impl Unplaced {
+    /// Whether a batch has to be packed anew.
+    fn recodes(&self) -> bool {
+        let recodes = |topic: &Arc<broker::Topic>| {
+            let mut batches = self.partitions.iter().map(|(_, batch)| batch);
+            batches
+                .any(|batch| BatchHeader::parse(batch).is_ok_and(|header| topic.recodes(&header)))
+        };
+        self.found.as_ref().is_ok_and(recodes)
+    }
+}
+
+fn place_all(broker: &Broker, unplaced: Vec<Unplaced>, terms: Terms) -> Vec<Topic> {
+    let place_topic = |unplaced: Unplaced| {
+        let Unplaced {
+            name,
+            id,
+            found,
+            partitions,
+        } = unplaced;
+        let partitions = partitions.into_iter().map(|(index, batch)| {
+            let allowed = check_request(terms, &found, index);
+            let placed = allowed.and_then(|topic| place(broker, topic, index, batch, terms));
+            (index, placed)
+        });
+        Topic {
+            partitions: partitions.collect(),
+            name,
+            id,
+        }
+    };
+    unplaced.into_iter().map(place_topic).collect()
 }
 
 /// What can be said of a batch without a look at it, in Kafka's order: a transaction, then whether
 /// the partition exists, then acks.
 fn check_request(
-    is_transactional: bool,
+    terms: Terms,
     found: &Result<Arc<broker::Topic>, Missing>,
-    acks: Option<Acks>,
     index: i32,
 ) -> Result<&broker::Topic, Refusal> {
-    if is_transactional {
+    if terms.is_transactional {
         let code = ErrorCode::TransactionalIdAuthorizationFailed;
         let message = "transactions are not built yet; write without a transactional id";
         return Err(Refusal::new(code, message));
@@ -161,7 +225,7 @@ fn check_request(
         Ok(topic) => topic,
         Err(missing) => return Err(Refusal::new(missing.code, &*missing.message)),
     };
-    if acks.is_none() {
+    if terms.acks.is_none() {
         topic.partition(index).map_err(ProduceError::from)?;
         let code = ErrorCode::InvalidRequiredAcks;
         return Err(Refusal::new(code, "acks must be -1, 0 or 1"));
@@ -189,16 +253,16 @@ fn find_topic(context: &Context, name: &str, id: Uuid) -> Result<Arc<broker::Top
     })
 }
 
-fn place(context: &Context, topic: &broker::Topic, index: i32, batch: Option<BytesMut>) -> Outcome {
-    let origin = Origin {
-        zstd_allowed: context.version >= ZSTD_FROM,
-    };
+fn place(
+    broker: &Broker,
+    topic: &broker::Topic,
+    index: i32,
+    batch: BytesMut,
+    terms: Terms,
+) -> Outcome {
     // The share of the budget belongs to the frame, of which this batch is a piece.
     let permit = BytesPermit::free();
-    let batch = batch.unwrap_or_default();
-    let ticket = context
-        .broker()
-        .append(topic, index, batch, origin, permit)?;
+    let ticket = broker.append(topic, index, batch, terms.origin, permit)?;
     ticket.placed()?;
     Ok(ticket)
 }

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::check::CheckedBatch;
 use crate::checksum::crc_of;
-use crate::codec::{Codec, compress};
+use crate::codec::{Codec, Compression, Limited, compress};
 use crate::error::{BatchError, RecordError};
 use crate::header::{
     Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, MAGIC, NO_PRODUCER_EPOCH,
@@ -146,7 +146,7 @@ impl BatchBuilder {
         if self.is_empty() {
             return Err(BatchError::NoRecords);
         }
-        let mut header = BatchHeader {
+        let header = BatchHeader {
             base_offset: Offset::ZERO,
             batch_length: 0,
             leader_epoch: NO_LEADER_EPOCH,
@@ -164,13 +164,13 @@ impl BatchBuilder {
         let mut bytes = self.bytes;
         if self.codec != Codec::None {
             let body = bytes.split_off(HEADER_BYTES);
-            compress(self.codec, &body, &mut bytes)?;
+            let limited = Limited {
+                out: &mut bytes,
+                limit_bytes: usize::MAX,
+            };
+            compress(Compression::of(self.codec), &body, limited)?;
         }
-        header.batch_length = int(bytes.len().saturating_sub(LOG_OVERHEAD_BYTES))?;
-        put_header(&mut bytes, &header);
-        header.crc = crc_of(&bytes);
-        put_header(&mut bytes, &header);
-        Ok(CheckedBatch::trusted(header, bytes))
+        seal(header, bytes)
     }
 
     fn fault(&self, source: RecordError) -> BatchError {
@@ -179,6 +179,19 @@ impl BatchBuilder {
             source,
         }
     }
+}
+
+/// Makes `bytes`, room for a header and then the records, the batch with this header. Its length and
+/// its checksum come from the bytes.
+pub(crate) fn seal(
+    mut header: BatchHeader,
+    mut bytes: BytesMut,
+) -> Result<CheckedBatch, BatchError> {
+    header.batch_length = int(bytes.len().saturating_sub(LOG_OVERHEAD_BYTES))?;
+    put_header(&mut bytes, &header);
+    header.crc = crc_of(&bytes);
+    put_header(&mut bytes, &header);
+    Ok(CheckedBatch::trusted(header, bytes))
 }
 
 fn put_header(bytes: &mut BytesMut, header: &BatchHeader) {

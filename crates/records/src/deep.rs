@@ -17,24 +17,49 @@ use crate::record::whole_batch;
 ///
 /// The CRC is not looked at.
 pub fn validate_records_deep(batch: &[u8], budget: &mut DecodeBudget) -> Result<(), BatchError> {
+    opened(batch, budget).map(drop)
+}
+
+/// What opening a whole batch shows of it.
+pub(crate) struct Opened {
+    /// The largest timestamp of its records; `None` where it has none.
+    pub(crate) max_timestamp_ms: Option<i64>,
+    /// How long its records are, not compressed.
+    pub(crate) body_bytes: usize,
+}
+
+/// As [`validate_records_deep`], and what was seen.
+pub(crate) fn opened(batch: &[u8], budget: &mut DecodeBudget) -> Result<Opened, BatchError> {
     let (header, body) = whole_batch(batch)?;
+    let before_bytes = budget.remaining_bytes();
     let decompressor = decompress(header.attributes.codec()?, body)?;
-    let chunk = if decompressor.is_some() {
+    let is_compressed = decompressor.is_some();
+    let chunk = if is_compressed {
         Cow::Owned(Vec::new())
     } else {
         Cow::Borrowed(body)
     };
-    let mut parser = Parser::new(
-        &header,
-        Stream {
-            chunk,
-            at: 0,
-            decompressor,
-            budget,
-        },
-    )?;
-    while parser.next(&mut Uncounted)?.is_some() {}
-    Ok(())
+    let stream = Stream {
+        chunk,
+        at: 0,
+        decompressor,
+        budget,
+    };
+    let mut parser = Parser::new(&header, stream)?;
+    let mut max_timestamp_ms = None;
+    while let Some(fields) = parser.next(&mut Uncounted)? {
+        max_timestamp_ms = max_timestamp_ms.max(Some(fields.timestamp_ms));
+    }
+    drop(parser);
+    let body_bytes = if is_compressed {
+        before_bytes.saturating_sub(budget.remaining_bytes())
+    } else {
+        body.len()
+    };
+    Ok(Opened {
+        max_timestamp_ms,
+        body_bytes,
+    })
 }
 
 /// A body that is read once, block by block.

@@ -1,9 +1,9 @@
 //! Kafka RecordBatch v2 as bytes: header, check, iterate, build, compress.
 //!
 //! A [`CheckedBatch`] is exactly one well-formed batch whose CRC is good; only [`check()`] and
-//! [`BatchBuilder`] make one. What is stored is what was received: [`check()`] never opens the
-//! records. The few places that must look inside use [`records()`] or [`validate_records_deep`],
-//! both bounded by a [`DecodeBudget`].
+//! [`BatchBuilder`] make one, and [`CheckedBatch::recoded`] makes one of another. What is stored is
+//! what was received: [`check()`] never opens the records. The few places that must look inside use
+//! [`records()`] or [`validate_records_deep`], both bounded by a [`DecodeBudget`].
 //!
 //! Guarantees: no input panics, nothing is allocated by an untrusted count, every error names the
 //! numbers. Must not know: files, clocks, sockets, topics.
@@ -26,6 +26,7 @@ mod iterate;
 mod murmur2;
 mod offset;
 mod parse;
+mod recode;
 mod record;
 pub mod varint;
 
@@ -33,7 +34,7 @@ pub use budget::DecodeBudget;
 pub use builder::BatchBuilder;
 pub use check::{CheckLimits, CheckedBatch, check};
 pub use checksum::{crc_of, crc_ok};
-pub use codec::{Codec, UnknownCodecName};
+pub use codec::{Codec, Compression, UnknownCodecName};
 pub use deep::validate_records_deep;
 pub use error::{BatchError, RecordError};
 pub use header::{

@@ -176,8 +176,8 @@ async fn configs_are_checked() {
         ("segment.bytes", None, "has no value"),
         (
             "compression.type",
-            Some("gzip"),
-            "compressing batches anew is not built yet",
+            Some("none"),
+            "String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer",
         ),
         (
             "cleanup.policy",

@@ -62,29 +62,25 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         (ConfigKind::Int, Rule::RangeOr(1, 9, -1)),
         "-1",
         "The gzip level where compression.type is gzip.",
-    )
-    .idle(),
+    ),
     key(
         "compression.lz4.level",
         (ConfigKind::Int, Rule::Range(1, 17)),
         "9",
         "The lz4 level where compression.type is lz4.",
-    )
-    .idle(),
+    ),
     key(
         "compression.type",
         (ConfigKind::String, Rule::OneOf(CODECS)),
         "producer",
         "The codec of stored batches where a topic does not say.",
-    )
-    .pinned("compressing batches anew is not built yet"),
+    ),
     key(
         "compression.zstd.level",
         (ConfigKind::Int, Rule::Range(-131_072, 22)),
         "3",
         "The zstd level where compression.type is zstd.",
-    )
-    .idle(),
+    ),
     key(
         "connections.max.idle.ms",
         (ConfigKind::Long, Rule::Any),
@@ -370,7 +366,7 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "2147483639",
         "The most that a batch may unpack to.",
     )
-    .pinned("unpacking batches at produce time is not built yet"),
+    .pinned("unpacking every batch at produce time is not built yet"),
     key(
         "max.incremental.fetch.session.cache.slots",
         int(0),

@@ -9,6 +9,7 @@ use super::{
     ConfigKey, ConfigScope, Effect, InvalidConfig, Layers, Value, find, keys, not_built, parse,
     rule,
 };
+use crate::compression::StoredCompression;
 use crate::config::{BrokerConfig, RETENTION_KEYS, duration_ms, kept_for, narrow, timestamp_type};
 
 /// What a topic is served by: its configs over the broker's defaults.
@@ -22,6 +23,8 @@ pub struct TopicSettings {
     pub timestamp_before_max_ms: i64,
     /// How far a timestamp may lie ahead of the broker's clock.
     pub timestamp_after_max_ms: i64,
+    /// How batches are stored.
+    pub compression: StoredCompression,
     /// How the log is cut into files.
     pub log: LogConfig,
 }
@@ -37,6 +40,7 @@ impl TopicSettings {
             timestamp_type: config.timestamp_type,
             timestamp_before_max_ms: config.timestamp_before_max_ms,
             timestamp_after_max_ms: config.timestamp_after_max_ms,
+            compression: config.compression,
             log: config.log,
         };
         for (name, text) in configs {
@@ -76,6 +80,7 @@ impl TopicSettings {
             ("retention.bytes", Value::Integer(bytes)) => {
                 self.log.retention_bytes = u64::try_from(*bytes).ok();
             }
+            (name, value) if self.compression.set(name, value) => {}
             // Pinned and idle keys, and min.insync.replicas, which with one copy always acts as 1.
             _ => {}
         }

@@ -48,7 +48,7 @@ fn every_default_is_a_value_and_every_synonym_a_key() {
 #[test]
 fn values_are_checked_by_type_and_range() {
     // (key, good values, bad values)
-    let cases: [(&str, &[&str], &[&str]); 12] = [
+    let cases: [(&str, &[&str], &[&str]); 14] = [
         (
             "segment.bytes",
             &["1048576", " 2147483647 "],
@@ -76,6 +76,12 @@ fn values_are_checked_by_type_and_range() {
             "compression.gzip.level",
             &["-1", "1", "9"],
             &["0", "10", "-2"],
+        ),
+        ("compression.lz4.level", &["1", "17"], &["0", "18"]),
+        (
+            "compression.type",
+            &["producer", "uncompressed", "zstd"],
+            &["none", "ZSTD", ""],
         ),
         ("compression.zstd.level", &["-131072", "22"], &["23"]),
         (
@@ -114,7 +120,6 @@ fn what_is_not_built_is_refused_by_name() {
     let cases = [
         ("cleanup.policy", "compact", "delete"),
         ("cleanup.policy", "compact,delete", "delete"),
-        ("compression.type", "zstd", "producer"),
         ("remote.storage.enable", "true", "false"),
         ("segment.jitter.ms", "1", "0"),
         ("preallocate", "true", "false"),
@@ -290,8 +295,14 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
         ("retention.ms", "11"),
         ("retention.bytes", "12"),
         ("min.insync.replicas", "2"),
+        ("compression.type", "zstd"),
+        ("compression.zstd.level", "7"),
     ]);
+    let mut compression = crate::StoredCompression::default();
+    assert!(compression.set("compression.type", &Value::Text("zstd".into())));
+    assert!(compression.set("compression.zstd.level", &Value::Integer(7)));
     let expected = TopicSettings {
+        compression,
         message_bytes_max: 600,
         timestamp_type: records::TimestampType::LogAppendTime,
         timestamp_before_max_ms: 1,

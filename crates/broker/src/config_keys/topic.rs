@@ -59,32 +59,28 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "-1",
         "The gzip level where compression.type is gzip.",
     )
-    .inherits("compression.gzip.level")
-    .idle(),
+    .inherits("compression.gzip.level"),
     key(
         "compression.lz4.level",
         (ConfigKind::Int, Rule::Range(1, 17)),
         "9",
         "The lz4 level where compression.type is lz4.",
     )
-    .inherits("compression.lz4.level")
-    .idle(),
+    .inherits("compression.lz4.level"),
     key(
         "compression.type",
         (ConfigKind::String, Rule::OneOf(CODECS)),
         "producer",
         "The codec of stored batches; producer keeps what the producer chose.",
     )
-    .inherits("compression.type")
-    .pinned("compressing batches anew is not built yet"),
+    .inherits("compression.type"),
     key(
         "compression.zstd.level",
         (ConfigKind::Int, Rule::Range(-131_072, 22)),
         "3",
         "The zstd level where compression.type is zstd.",
     )
-    .inherits("compression.zstd.level")
-    .idle(),
+    .inherits("compression.zstd.level"),
     key(
         "delete.retention.ms",
         long(0),
@@ -175,7 +171,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "The most that a batch may unpack to.",
     )
     .inherits("max.decompressed.message.bytes")
-    .pinned("unpacking batches at produce time is not built yet"),
+    .pinned("unpacking every batch at produce time is not built yet"),
     key(
         "max.message.bytes",
         int(0),

@@ -112,6 +112,32 @@ async fn produces_overlap_and_answers_leave_in_order() {
     assert_eq!(client.expect::<ApiVersionsRequest>(0).await.0, 6);
 }
 
+/// Packing takes place on another thread, and what comes behind it waits for its turn.
+#[tokio::test]
+async fn a_batch_that_is_packed_anew_keeps_its_place() {
+    let harness = Harness::new().await;
+    harness.topic("plain", 1).await;
+    let zstd = [("compression.type", "zstd")];
+    harness.topic_with("t", 1, &zstd).await;
+    let mut client = harness.connect().await;
+    for id in 0..40 {
+        let topic = if id % 3 == 0 { "plain" } else { "t" };
+        client
+            .send(9, id, &produce(-1, topic, &format!("v{id}")))
+            .await;
+    }
+    let mut ends = std::collections::BTreeMap::from([("plain", 0), ("t", 0)]);
+    for id in 0..40 {
+        let (answered, response) = client.expect::<ProduceRequest>(9).await;
+        let row = &response.responses[0].partition_responses[0];
+        let end = ends
+            .get_mut(&*response.responses[0].name)
+            .expect("asked for");
+        assert_eq!((answered, row.error_code, row.base_offset), (id, 0, *end));
+        *end += 1;
+    }
+}
+
 #[tokio::test]
 async fn what_comes_behind_a_produce_sees_it() {
     let harness = Harness::with_manual_commit().await;

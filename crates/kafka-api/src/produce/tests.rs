@@ -405,6 +405,37 @@ async fn log_append_time_and_sizes() {
 }
 
 #[tokio::test]
+async fn batches_are_packed_anew_where_the_topic_says_so() {
+    let harness = Harness::new().await;
+    let configs = [("compression.type", "gzip"), ("max.message.bytes", "3000")];
+    let topic = harness.topic_with("t", 1, &configs).await;
+    let to = ("t", id_of(&topic));
+    for version in VERSIONS {
+        let good = request(version, to, -1, vec![(0, Some(batch(&["v"]).freeze()))]);
+        assert_eq!(
+            code(&rows(&harness, version, &good).await[0]),
+            ErrorCode::None
+        );
+    }
+    let bad = BatchBuilder::new(Codec::None);
+    let mut bad = batch_of(bad, NOW_MS, &["v"]);
+    bad[22] = Codec::Zstd.id();
+    let crc = records::crc_of(&bad);
+    bad[17..21].copy_from_slice(&crc.to_be_bytes());
+    let bad = request(9, to, 1, vec![(0, Some(bad.freeze()))]);
+    let refused = &rows(&harness, 9, &bad).await[0];
+    assert_eq!(code(refused), ErrorCode::InvalidRecord);
+    // What acks=0 cannot be told closes the connection, after the work on another thread too.
+    let large = batch_of(BatchBuilder::new(Codec::Zstd), NOW_MS, &["x"]);
+    let mut cut = large.freeze().to_vec();
+    cut.truncate(70);
+    let unacknowledged = request(9, to, 0, vec![(0, Some(cut.into()))]);
+    assert!(harness.try_ask(9, &unacknowledged).await.is_err());
+    let accepted = VERSIONS.map(|_| 1_i64).sum::<i64>();
+    assert_eq!(end_of(&topic, 0), accepted);
+}
+
+#[tokio::test]
 async fn an_idempotent_producer_walks_its_sequences() {
     use ErrorCode::{InvalidProducerEpoch, None, OutOfOrderSequenceNumber};
     let harness = Harness::new().await;

@@ -1,13 +1,12 @@
 //! gzip: one or more members, the checksum of each verified.
 
-use std::io::Write;
+use std::io;
 
-use bytes::{BufMut, BytesMut};
 use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::{Codec, CompressResult, Decompress, fill_from};
+use super::{Codec, Compress, Decompress, Limited, fill_from};
 use crate::budget::DecodeBudget;
 use crate::error::BatchError;
 
@@ -29,9 +28,18 @@ impl Decompress for Gunzip<'_> {
     }
 }
 
-pub(super) fn compress(body: &[u8], out: &mut BytesMut) -> CompressResult {
-    let mut encoder = GzEncoder::new(out.writer(), Compression::default());
-    encoder.write_all(body)?;
-    encoder.finish()?;
-    Ok(())
+/// Level 1 to 9; everything else is the default, as -1 is in Kafka.
+pub(super) fn compressor(level: Option<i32>, out: Limited<'_>) -> GzEncoder<Limited<'_>> {
+    let level = level.and_then(|level| u32::try_from(level).ok());
+    let level = level.filter(|level| (1..=9).contains(level));
+    GzEncoder::new(
+        out,
+        level.map_or_else(Compression::default, Compression::new),
+    )
+}
+
+impl Compress for GzEncoder<Limited<'_>> {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        GzEncoder::finish(*self).map(drop)
+    }
 }

@@ -15,14 +15,14 @@
 //! that one take 12 MiB, and because it accepts a frame without an end mark.
 
 use std::hash::Hasher;
-use std::io::Write;
+use std::io;
 
-use bytes::{BufMut, BytesMut};
 use lz4_flex::block::{DecompressError, decompress_into, decompress_into_with_dict};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use twox_hash::XxHash32;
 
-use super::{Codec, CompressResult, Decompress, append, split, split_array};
+use super::lz4_dense::Dense;
+use super::{Codec, Compress, Decompress, Limited, append, split, split_array};
 use crate::budget::DecodeBudget;
 use crate::error::BatchError;
 
@@ -240,13 +240,26 @@ const fn from_little_endian_64(bytes: [u8; 8]) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+/// Kafka's default level, at which its fast encoder works, and not the one that searches.
+const LEVEL_FAST: i32 = 9;
+
 /// Writes what Java writes: independent blocks of 64 KiB, no checksum but that of the head.
-pub(super) fn compress(body: &[u8], out: &mut BytesMut) -> CompressResult {
+pub(super) fn compressor(
+    level: Option<i32>,
+    out: Limited<'_>,
+) -> io::Result<Box<dyn Compress + '_>> {
+    if let Some(level) = level.filter(|level| *level != LEVEL_FAST) {
+        return Ok(Box::new(Dense::new(level, out)?));
+    }
     let head = FrameInfo::new()
         .block_mode(BlockMode::Independent)
         .block_size(BlockSize::Max64KB);
-    let mut encoder = FrameEncoder::with_frame_info(head, out.writer());
-    encoder.write_all(body)?;
-    encoder.finish()?;
-    Ok(())
+    Ok(Box::new(FrameEncoder::with_frame_info(head, out)))
+}
+
+impl Compress for FrameEncoder<Limited<'_>> {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        FrameEncoder::finish(*self)?;
+        Ok(())
+    }
 }

@@ -1,15 +1,17 @@
 //! The five codecs of a batch, by Kafka's numbers and names.
 //!
 //! Opening is streaming and bounded: a [`Decompress`] adds one block at a time to a buffer and
-//! charges it to the budget before the memory is taken. Each file here knows one framing.
+//! charges it to the budget before the memory is taken. So is packing: a [`Compress`] takes block by
+//! block and ends where the result gets too large. Each file here knows one framing.
 
 mod gzip;
 mod lz4;
+mod lz4_dense;
 mod snappy;
 mod zstd;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use bytes::BytesMut;
@@ -84,6 +86,36 @@ impl fmt::Display for Codec {
     }
 }
 
+/// A codec, and how hard it tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compression {
+    codec: Codec,
+    /// As Kafka counts it (`compression.gzip.level` and so on); `None`: the codec's own default.
+    level: Option<i32>,
+}
+
+impl Compression {
+    /// A codec at its default level.
+    #[must_use]
+    pub const fn of(codec: Codec) -> Self {
+        Self { codec, level: None }
+    }
+
+    /// A codec at a level of Kafka's: gzip -1 or 1 to 9, LZ4 1 to 17, Zstandard up to 22. The others
+    /// have none.
+    #[must_use]
+    pub const fn at_level(codec: Codec, level: i32) -> Self {
+        let level = Some(level);
+        Self { codec, level }
+    }
+
+    /// Which codec.
+    #[must_use]
+    pub const fn codec(self) -> Codec {
+        self.codec
+    }
+}
+
 /// A word that names no codec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown compression codec {0:?}; known are none, gzip, snappy, lz4, zstd")]
@@ -120,19 +152,79 @@ pub(crate) fn decompress(
     })
 }
 
-/// Appends `body` to `out`, compressed.
-pub(crate) fn compress(codec: Codec, body: &[u8], out: &mut BytesMut) -> Result<(), BatchError> {
-    match codec {
-        Codec::None => {
-            out.extend_from_slice(body);
-            Ok(())
+/// Records being packed. What is written comes out compressed once it is finished.
+pub(crate) trait Compress: Write {
+    /// Writes what is still held back, and the end of the framing.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// Starts to pack a body of exactly `body_bytes` bytes into `out`.
+pub(crate) fn compressor<'a>(
+    compression: Compression,
+    body_bytes: usize,
+    out: Limited<'a>,
+) -> io::Result<Box<dyn Compress + 'a>> {
+    let level = compression.level;
+    Ok(match compression.codec {
+        Codec::None => Box::new(out),
+        Codec::Gzip => Box::new(gzip::compressor(level, out)),
+        Codec::Snappy => Box::new(snappy::Snappy::new(out)?),
+        Codec::Lz4 => lz4::compressor(level, out)?,
+        Codec::Zstd => Box::new(zstd::compressor(level, body_bytes, out)?),
+    })
+}
+
+/// Appends a whole body to `out`, packed.
+pub(crate) fn compress(
+    compression: Compression,
+    body: &[u8],
+    out: Limited<'_>,
+) -> Result<(), BatchError> {
+    let packed = compressor(compression, body.len(), out).and_then(|mut compressor| {
+        compressor.write_all(body)?;
+        compressor.finish()
+    });
+    packed.map_err(|error| packing_error(compression.codec, error))
+}
+
+/// Where packed bytes go: at most so many.
+pub(crate) struct Limited<'a> {
+    pub(crate) out: &'a mut BytesMut,
+    /// The most that `out` may hold.
+    pub(crate) limit_bytes: usize,
+}
+
+impl Write for Limited<'_> {
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        let size_bytes = self.out.len().saturating_add(block.len());
+        let limit_bytes = self.limit_bytes;
+        if size_bytes > limit_bytes {
+            return Err(io::Error::other(BatchError::TooLarge {
+                size_bytes,
+                limit_bytes,
+            }));
         }
-        Codec::Gzip => gzip::compress(body, out),
-        Codec::Snappy => snappy::compress(body, out),
-        Codec::Lz4 => lz4::compress(body, out),
-        Codec::Zstd => zstd::compress(body, out),
+        self.out.extend_from_slice(block);
+        Ok(block.len())
     }
-    .map_err(|error| codec.bad(error))
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Compress for Limited<'_> {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What went wrong while packing with `codec`.
+pub(crate) fn packing_error(codec: Codec, error: io::Error) -> BatchError {
+    match error.downcast::<BatchError>() {
+        Ok(too_large) => too_large,
+        Err(error) => codec.bad(error),
+    }
 }
 
 /// The next block of a codec that is a [`Read`].
@@ -191,8 +283,6 @@ fn split_array<const N: usize>(codec: Codec, rest: &mut &[u8]) -> Result<[u8; N]
         .first_chunk()
         .expect("split gives the bytes it was asked for"))
 }
-
-type CompressResult = Result<(), io::Error>;
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,11 @@
 //! when streams are joined. Everything else is one raw block: no raw block can begin like a head,
 //! because its third byte would copy from before the start.
 
-use std::io;
+use std::io::{self, Write};
 
-use bytes::{BufMut, BytesMut};
 use snap::raw::{Decoder, Encoder, decompress_len};
 
-use super::{Codec, CompressResult, Decompress, append, split, split_array};
+use super::{Codec, Compress, Decompress, Limited, append, split, split_array};
 use crate::budget::DecodeBudget;
 use crate::error::BatchError;
 
@@ -81,15 +80,57 @@ impl Decompress for Unsnappy<'_> {
     }
 }
 
-pub(super) fn compress(body: &[u8], out: &mut BytesMut) -> CompressResult {
-    out.put_slice(&MAGIC);
-    out.put_i32(VERSION);
-    out.put_i32(VERSION);
-    let mut encoder = Encoder::new();
-    for block in body.chunks(BLOCK_BYTES) {
-        let packed = encoder.compress_vec(block).map_err(io::Error::other)?;
-        out.put_i32(i32::try_from(packed.len()).map_err(io::Error::other)?);
-        out.put_slice(&packed);
+/// Packs into Xerial's framing.
+pub(super) struct Snappy<'a> {
+    out: Limited<'a>,
+    encoder: Encoder,
+    /// What does not fill a block yet.
+    block: Vec<u8>,
+}
+
+impl<'a> Snappy<'a> {
+    pub(super) fn new(mut out: Limited<'a>) -> io::Result<Self> {
+        out.write_all(&MAGIC)?;
+        out.write_all(&VERSION.to_be_bytes())?;
+        out.write_all(&VERSION.to_be_bytes())?;
+        Ok(Self {
+            out,
+            encoder: Encoder::new(),
+            block: Vec::with_capacity(BLOCK_BYTES),
+        })
     }
-    Ok(())
+
+    fn end_block(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let packed = self.encoder.compress_vec(&self.block);
+        self.block.clear();
+        let packed = packed.map_err(io::Error::other)?;
+        let length = i32::try_from(packed.len()).map_err(io::Error::other)?;
+        self.out.write_all(&length.to_be_bytes())?;
+        self.out.write_all(&packed)
+    }
+}
+
+impl Write for Snappy<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = BLOCK_BYTES.saturating_sub(self.block.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.block.extend_from_slice(taken);
+        if self.block.len() >= BLOCK_BYTES {
+            self.end_block()?;
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Compress for Snappy<'_> {
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        self.end_block()
+    }
 }

@@ -5,8 +5,16 @@ use super::*;
 const PLENTY: usize = 64 * 1024 * 1024;
 
 fn pack(codec: Codec, body: &[u8]) -> Vec<u8> {
+    pack_at(Compression::of(codec), body)
+}
+
+fn pack_at(compression: Compression, body: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
-    compress(codec, body, &mut out).unwrap();
+    let limited = Limited {
+        out: &mut out,
+        limit_bytes: PLENTY,
+    };
+    compress(compression, body, limited).unwrap();
     out.to_vec()
 }
 
@@ -88,6 +96,112 @@ fn round_trip_at_block_borders() {
             );
         }
     }
+}
+
+/// Bytes without order: nothing packs them.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut out = Vec::with_capacity(length);
+    while out.len() < length {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        out.push((state >> 24) as u8);
+    }
+    out
+}
+
+const LEVELS: [(Codec, &[i32]); 3] = [
+    (Codec::Gzip, &[-1, 1, 6, 9]),
+    (Codec::Lz4, &[1, 2, 5, 8, 9, 10, 12, 17]),
+    (Codec::Zstd, &[-131_072, -7, 0, 1, 3, 9, 19, 22]),
+];
+
+#[test]
+fn round_trip_at_every_level() {
+    let repeated = vec![7; 150_000];
+    let mixed = [noise(70_000), sample(70_000), noise(10)].concat();
+    for (codec, levels) in LEVELS {
+        for level in levels {
+            for body in [
+                &[][..],
+                b"abcdabcdabcdabcdab",
+                &sample(130_000),
+                &repeated,
+                &mixed,
+            ] {
+                let packed = pack_at(Compression::at_level(codec, *level), body);
+                let unpacked = unpack(codec, &packed, PLENTY);
+                assert!(
+                    unpacked.as_deref() == Ok(body),
+                    "{codec} {level}, {}",
+                    body.len()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_of_every_small_length_comes_back() {
+    for length in 0..200 {
+        for body in [sample(length), vec![3; length], noise(length)] {
+            let packed = pack_at(Compression::at_level(Codec::Lz4, 12), &body);
+            assert_eq!(unpack(Codec::Lz4, &packed, PLENTY), Ok(body));
+        }
+    }
+}
+
+#[test]
+fn a_higher_level_packs_closer() {
+    let body = sample(200_000);
+    let size = |codec, level| pack_at(Compression::at_level(codec, level), &body).len();
+    for (codec, low, high) in [
+        (Codec::Gzip, 1, 9),
+        (Codec::Lz4, 1, 8),
+        (Codec::Lz4, 9, 12),
+        (Codec::Zstd, -7, 3),
+        (Codec::Zstd, 3, 19),
+    ] {
+        let (low_bytes, high_bytes) = (size(codec, low), size(codec, high));
+        assert!(
+            high_bytes < low_bytes,
+            "{codec}: {low_bytes} bytes at {low}, {high_bytes} at {high}"
+        );
+    }
+}
+
+#[test]
+fn packing_ends_at_the_limit() {
+    let body = noise(300_000);
+    for codec in Codec::ALL {
+        let mut out = BytesMut::new();
+        let limit_bytes = 100_000;
+        let limited = Limited {
+            out: &mut out,
+            limit_bytes,
+        };
+        let refused = compress(Compression::of(codec), &body, limited);
+        assert!(
+            matches!(
+                refused,
+                Err(BatchError::TooLarge {
+                    limit_bytes: 100_000,
+                    ..
+                })
+            ),
+            "{codec}: {refused:?}"
+        );
+        assert!(out.len() <= limit_bytes, "{codec}: {} bytes", out.len());
+    }
+}
+
+/// The decoder takes windows of 8 MiB at most.
+#[test]
+fn the_highest_level_keeps_to_the_window() {
+    let body = vec![7; 9 * 1024 * 1024];
+    let packed = pack_at(Compression::at_level(Codec::Zstd, 20), &body);
+    assert!(unpack(Codec::Zstd, &packed, PLENTY).as_ref() == Ok(&body));
 }
 
 #[test]

@@ -3,13 +3,12 @@
 //! The window is memory that a frame asks for before it gives a byte. The format recommends that
 //! every decoder takes 8 MiB; more than that is refused here.
 
-use std::io::{Read, Write};
+use std::io::{self, Read};
 
-use bytes::{BufMut, BytesMut};
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
 
-use super::{Codec, CompressResult, Decompress, fill_from};
+use super::{Codec, Compress, Decompress, Limited, fill_from};
 use crate::budget::DecodeBudget;
 use crate::error::BatchError;
 
@@ -36,9 +35,27 @@ impl Decompress for Unzstd<'_> {
     }
 }
 
-pub(super) fn compress(body: &[u8], out: &mut BytesMut) -> CompressResult {
-    let mut encoder = Encoder::new(out.writer(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
-    encoder.write_all(body)?;
-    encoder.finish()?;
-    Ok(())
+/// The highest level whose window is not above [`WINDOW_LOG_MAX`], whatever the size.
+const LEVEL_WITHIN_WINDOW: i32 = 19;
+
+/// The encoder takes its tables by the size of the body, so the highest levels cost megabytes for a
+/// batch of usual size and not their hundreds.
+pub(super) fn compressor(
+    level: Option<i32>,
+    body_bytes: usize,
+    out: Limited<'_>,
+) -> io::Result<Encoder<'static, Limited<'_>>> {
+    let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+    let mut encoder = Encoder::new(out, level)?;
+    encoder.set_pledged_src_size(u64::try_from(body_bytes).ok())?;
+    if level > LEVEL_WITHIN_WINDOW && body_bytes > 1 << WINDOW_LOG_MAX {
+        encoder.window_log(WINDOW_LOG_MAX)?;
+    }
+    Ok(encoder)
+}
+
+impl Compress for Encoder<'static, Limited<'_>> {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        Encoder::finish(*self).map(drop)
+    }
 }
