@@ -180,7 +180,36 @@ dump() {
     tool kafka.tools.DumpLogSegments --files "$1.index" | grep -cE '^offset: [1-9][0-9]* position: [1-9]' | sed 's/[1-9][0-9]*/some/' | lines 'offset index entries'
 }
 
-for scenario in topics console offsets groups configs node verify dump; do
+# Batches of every codec in topics that store them under one.
+scenario_compression() {
+    [ -n "${DATA_DIR:-}" ] || return 0
+    local type codec folder
+    for type in producer uncompressed gzip snappy lz4 zstd; do
+        topics --create --topic "tools.as-$type" --partitions 1 --config "compression.type=$type" >/dev/null
+        for codec in none gzip snappy lz4 zstd; do
+            seq -f "$codec-%g" 1 50 | kcat -b "$bootstrap" -P -t "tools.as-$type" -p 0 -z $codec -X log_level=0 -X queue.buffering.max.ms=200
+        done
+        kcat -b "$bootstrap" -C -t "tools.as-$type" -p 0 -o beginning -e -X log_level=0 2>/dev/null | sort | sha256sum | lines "records of $type"
+        for folder in "$DATA_DIR/tools.as-$type-0" "$DATA_DIR/tools.as-$type/partition0"; do
+            [ -d "$folder" ] || continue
+            tool kafka.tools.DumpLogSegments --deep-iteration --files "$folder/00000000000000000000.log" |
+                grep -E '^baseOffset' | grep -oE 'compresscodec: [a-z]+|isvalid: [a-z]+' | sort | uniq -c | tr -s ' ' | lines "batches of $type"
+        done
+    done
+}
+
+scenario_producers() {
+    topics --create --topic tools.producers --partitions 2 >/dev/null
+    seq 1 5 | tool org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$bootstrap" --topic tools.producers --sync
+    transactions() { tool org.apache.kafka.tools.TransactionsCommand --bootstrap-server "$bootstrap" "$@" | tr -s '\t ' ' ' | sed -E 's/^[0-9]+ /ID /; s/[0-9]{13}/TIME/; s/ +$//'; }
+    local partition
+    for partition in 0 1; do
+        transactions describe-producers --topic tools.producers --partition $partition
+    done | sort -u | lines 'describe producers'
+    transactions describe-producers --topic tools.producers --partition 7 | failure | lines 'unknown partition'
+}
+
+for scenario in topics console offsets groups configs node verify producers compression dump; do
     if [ -z "$only" ] || [ "$only" = "$scenario" ]; then
         echo "# $scenario"
         "scenario_$scenario"

@@ -49,6 +49,7 @@ func apis() []api {
 		{"UpdateFeatures", 57, 0, 2, updateFeaturesProbes},
 		{"InitProducerId", 22, 0, 5, initProducerIDProbes},
 		{"Produce", 0, 3, 13, append(produceProbes, compressionProbes...)},
+		{"DescribeProducers", 61, 0, 0, describeProducersProbes},
 		{"Fetch", 1, 4, 18, fetchProbes},
 		{"ListOffsets", 2, 1, 11, listOffsetsProbes},
 		{"OffsetForLeaderEpoch", 23, 2, 4, offsetForLeaderEpochProbes},

@@ -11,6 +11,7 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.LogDirDescription;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.QuorumInfo;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
@@ -42,6 +43,22 @@ final class AlterScenarios {
     private static void show(Scenarios here, ConfigResource of, String name) throws Exception {
         ConfigEntry entry = entry(here, of, name);
         Scenarios.say("%s -> %s %s readOnly=%s", name, entry.value(), entry.source(), entry.isReadOnly());
+    }
+
+    static void producers(Scenarios here) throws Exception {
+        here.create("producers.a", 1, Map.of());
+        TopicPartition partition = new TopicPartition("producers.a", 0);
+        TopicPartition absent = new TopicPartition("producers.a", 7);
+        try (var producer = here.producer(Map.of())) {
+            for (int i = 0; i < 3; i++) {
+                producer.send(new ProducerRecord<>("producers.a", 0, "k", "v" + i)).get();
+            }
+        }
+        for (var state : here.admin.describeProducers(List.of(partition)).all().get().get(partition).activeProducers()) {
+            Scenarios.say("producer -> epoch=%d sequence=%d time=%s coordinator=%s transaction=%s", state.producerEpoch(),
+                    state.lastSequence(), state.lastTimestamp() > 0, state.coordinatorEpoch(), state.currentTransactionStartOffset());
+        }
+        Scenarios.say("unknown -> %s", Scenarios.outcome(() -> here.admin.describeProducers(List.of(absent)).all().get()));
     }
 
     static void alter(Scenarios here) throws Exception {

@@ -35,6 +35,7 @@ public final class Scenarios {
         Map.entry("codecs", RecordScenarios::codecs),
         Map.entry("offsets", RecordScenarios::offsets),
         Map.entry("produce", RecordScenarios::produce),
+        Map.entry("producers", AlterScenarios::producers),
         Map.entry("sessions", RecordScenarios::sessions),
         Map.entry("epochs", RecordScenarios::epochs),
         Map.entry("groups", GroupScenarios::groups),

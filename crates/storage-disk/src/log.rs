@@ -44,8 +44,8 @@ use records::{CheckedBatch, Offset};
 use sabotage::{Safeguard, skips};
 use storage::{
     AppendTicket, BoxFuture, BytesPermit, Ends, EpochEnd, Fence, Footprint, Isolation, Log,
-    LogConfig, OffsetAt, PartitionId, Progress, ReadError, ReadLimit, ReadSlice, StorageFailure,
-    TimeQuery, TopicId, TopicName, TrimError, WaitList, Waiter,
+    LogConfig, OffsetAt, PartitionId, ProducerEntry, Progress, ReadError, ReadLimit, ReadSlice,
+    StorageFailure, TimeQuery, TopicId, TopicName, TrimError, WaitList, Waiter,
 };
 use tokio::sync::oneshot;
 
@@ -394,6 +394,10 @@ impl Log for DiskLog {
 
     fn footprint(&self) -> Footprint {
         self.measure()
+    }
+
+    fn producers(&self) -> Result<Vec<ProducerEntry>, StorageFailure> {
+        self.list_producers()
     }
 
     fn wait(&self, waiter: Arc<Waiter>) {

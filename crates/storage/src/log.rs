@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use records::{CheckedBatch, Offset};
 
+use crate::producer_state::ProducerEntry;
 use crate::progress::Progress;
 use crate::wait::Waiter;
 use crate::{BoxFuture, BytesPermit};
@@ -69,6 +70,9 @@ pub trait Log: Send + Sync + std::fmt::Debug {
 
     /// Bytes and segments kept.
     fn footprint(&self) -> Footprint;
+
+    /// The idempotent producers that are known, by id. May wait for the disk.
+    fn producers(&self) -> Result<Vec<ProducerEntry>, StorageFailure>;
 
     /// Wakes `waiter` at the next move of the high watermark or the last stable offset, or when
     /// the log is removed or fails.

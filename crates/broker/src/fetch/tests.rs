@@ -454,6 +454,12 @@ impl Log for Racing {
         self.log.footprint()
     }
 
+    fn producers(
+        &self,
+    ) -> Result<Vec<storage::producer_state::ProducerEntry>, storage::StorageFailure> {
+        self.log.producers()
+    }
+
     fn wait(&self, waiter: Arc<Waiter>) {
         if !self.raced.swap(true, std::sync::atomic::Ordering::AcqRel) {
             let batch = batch_at(NOW_MS, &["a"]);

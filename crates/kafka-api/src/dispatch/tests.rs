@@ -52,6 +52,7 @@ macro_rules! for_each_api {
         $run::<DescribeQuorumRequest>($($argument),*).await;
         $run::<UpdateFeaturesRequest>($($argument),*).await;
         $run::<DescribeClusterRequest>($($argument),*).await;
+        $run::<DescribeProducersRequest>($($argument),*).await;
         $run::<ListConfigResourcesRequest>($($argument),*).await;
         $run::<DescribeTopicPartitionsRequest>($($argument),*).await;
     };
@@ -108,6 +109,7 @@ fn the_table_has_the_windows_of_the_schemas() {
         (55, 0, 2),
         (57, 0, 2),
         (60, 0, 2),
+        (61, 0, 0),
         (68, 0, 1),
         (69, 0, 1),
         (74, 0, 1),

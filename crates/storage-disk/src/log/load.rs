@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use records::Offset;
-use storage::{Footprint, LeaderEpochs, ProducerTable, StorageFailure};
+use storage::{Footprint, LeaderEpochs, ProducerEntry, ProducerTable, StorageFailure};
 use vfs::{File, OpenMode};
 
 use super::reader::SegmentReader;
@@ -259,6 +259,19 @@ impl DiskLog {
             })?;
         loaded.producers = Some(table);
         Ok(())
+    }
+
+    /// The producers, restored first where nobody needed them yet.
+    pub(super) fn list_producers(&self) -> Result<Vec<ProducerEntry>, StorageFailure> {
+        let mut state = self.state.lock();
+        state.serves()?;
+        self.load(&mut state)?;
+        self.load_producers(&mut state)?;
+        let producers = state
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.producers.as_ref());
+        Ok(producers.map_or_else(Vec::new, |table| table.producers().cloned().collect()))
     }
 
     fn replay_producers(&self, loaded: &Loaded, end: Offset) -> Result<ProducerTable, Fault> {

@@ -155,6 +155,7 @@ macro_rules! store_conformance_tests {
                 sequences_wrap,
                 producers_do_not_mix,
                 a_concurrent_retry_is_written_once,
+                producers_are_told,
             ];
             times: [
                 an_empty_log_has_no_times,
@@ -186,6 +187,7 @@ macro_rules! store_conformance_tests {
                 records_survive_a_kill,
                 unfinished_appends_leave_a_prefix,
                 producers_survive,
+                producers_are_told_after_a_restart,
                 epochs_are_told_apart,
                 topics_survive_and_removed_ones_do_not,
                 rows_and_versions_survive,

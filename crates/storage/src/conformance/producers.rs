@@ -6,6 +6,7 @@ use super::samples::{append, append_at, batch, produced, stored};
 use super::{Fixture, run};
 use crate::BytesPermit;
 use crate::log::{AppendError, Fence, Log};
+use crate::producer_state::ProducerEntry;
 
 const ID: i64 = 4711;
 
@@ -167,4 +168,25 @@ pub async fn a_concurrent_retry_is_written_once(fixture: Fixture) {
         });
     }
     assert_eq!(stored(&*log, 0).await.len(), 20);
+}
+
+/// Who wrote is told as it stands: the newest epoch, the last sequence, the last time.
+pub async fn producers_are_told(fixture: Fixture) {
+    let log = fixture.log().await;
+    assert_eq!(log.producers(), Ok(Vec::new()));
+    append_at(&*log, produced(ID + 1, 2, 0, 3), 0).await;
+    append_at(&*log, produced(ID, 0, 0, 1), 3).await;
+    append_at(&*log, batch(1), 4).await;
+    append_at(&*log, produced(ID, 0, 1, 4), 5).await;
+    append_at(&*log, produced(ID, 0, 1, 4), 5).await;
+    let known = log.producers().expect("the log serves");
+    let last = |entry: &ProducerEntry| entry.batches().last().map(|batch| batch.last_sequence);
+    let told: Vec<_> = known
+        .iter()
+        .map(|entry| (entry.producer_id(), entry.epoch(), last(entry)))
+        .collect();
+    assert_eq!(told, [(ID, 0, Some(4)), (ID + 1, 2, Some(2))]);
+    append_at(&*log, produced(ID, 1, 0, 1), 9).await;
+    let known = log.producers().expect("the log serves");
+    assert_eq!((known[0].epoch(), last(&known[0])), (1, Some(0)));
 }

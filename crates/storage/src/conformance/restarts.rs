@@ -138,6 +138,21 @@ pub async fn producers_survive(mut fixture: Fixture) {
     }
 }
 
+/// Who wrote is told by a log that nobody has used since the start, too.
+pub async fn producers_are_told_after_a_restart(mut fixture: Fixture) {
+    let log = fixture.log().await;
+    append_at(&*log, produced(ID, 2, 0, 3), 0).await;
+    append_at(&*log, produced(ID, 3, 0, 1), 3).await;
+    let before = log.producers();
+    assert_eq!(before.as_ref().map(Vec::len), Ok(1));
+    drop(log);
+    for ending in ENDINGS {
+        fixture = fixture.reopen(ending);
+        let log = open(&fixture, &topic("events", 1));
+        assert_eq!(log.producers(), before);
+    }
+}
+
 /// Every start leads under a higher epoch, and the log tells where each one ended.
 pub async fn epochs_are_told_apart(mut fixture: Fixture) {
     let topic = topic("events", 1);

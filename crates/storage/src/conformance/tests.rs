@@ -57,6 +57,14 @@ const DEFECTS: &[(Defect, Case)] = &[
         Defect::ProducersForgotten,
         case!(restarts::producers_survive),
     ),
+    (
+        Defect::ProducersNotTold,
+        case!(producers::producers_are_told),
+    ),
+    (
+        Defect::ProducersNotTold,
+        case!(restarts::producers_are_told_after_a_restart),
+    ),
     (Defect::FenceIgnored, case!(appends::the_fence_is_checked)),
     (Defect::LimitIgnored, case!(reads::byte_limits_hold)),
     (

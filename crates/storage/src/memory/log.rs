@@ -12,7 +12,7 @@ use crate::log::{
     AppendError, AppendTicket, Chunk, Ends, EpochEnd, Fence, Footprint, Isolation, Log, OffsetAt,
     ReadError, ReadLimit, ReadSlice, StorageFailure, TimeQuery, TrimError,
 };
-use crate::producer_state::{ProducerTable, Verdict};
+use crate::producer_state::{ProducerEntry, ProducerTable, Verdict};
 use crate::progress::Progress;
 use crate::time_lookup::{DECODED_BYTES_MAX, find_in_batch};
 use crate::wait::{WaitList, Waiter};
@@ -403,6 +403,10 @@ impl Log for MemoryLog {
             segments: 1,
             oldest_ms: largest.filter(|largest_ms| *largest_ms >= 0),
         }
+    }
+
+    fn producers(&self) -> Result<Vec<ProducerEntry>, StorageFailure> {
+        Ok(self.state.lock().producers.producers().cloned().collect())
     }
 
     fn wait(&self, waiter: Arc<Waiter>) {

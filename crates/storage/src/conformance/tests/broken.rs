@@ -13,6 +13,7 @@ use crate::log::{
 };
 use crate::memory::{MemoryStore, Table};
 use crate::metadata::{CommitError, Entry, Key, MetaError, Metadata, Version, Versioned, Write};
+use crate::producer_state::ProducerEntry;
 use crate::store::{LogStore, OpenError, StoreError};
 use crate::topic::TopicMeta;
 use crate::{BoxFuture, BytesPermit, Waiter};
@@ -23,6 +24,7 @@ pub(super) enum Defect {
     /// None: the control.
     Sound,
     ProducersForgotten,
+    ProducersNotTold,
     FenceIgnored,
     LimitIgnored,
     FirstBatchNotExempt,
@@ -267,6 +269,13 @@ impl Log for BrokenLog {
 
     fn footprint(&self) -> Footprint {
         self.inner.footprint()
+    }
+
+    fn producers(&self) -> Result<Vec<ProducerEntry>, StorageFailure> {
+        match self.defect {
+            Defect::ProducersNotTold => Ok(Vec::new()),
+            _ => self.inner.producers(),
+        }
     }
 
     fn wait(&self, waiter: Arc<Waiter>) {
