@@ -15,9 +15,15 @@ const (
 
 var uuidAtEnd = regexp.MustCompile(`^(.*)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
+// madeByBroker are the ids of members of the new protocol that leave it to the broker.
+var madeByBroker = regexp.MustCompile(`^([A-Za-z0-9_-]{22}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
+
 // memberWord names the ids a broker gave out in the order in which a probe shows them.
 func (b *broker) memberWord(id string) string {
 	parts := uuidAtEnd.FindStringSubmatch(id)
+	if madeByBroker.MatchString(id) {
+		parts = []string{id, "made"}
+	}
 	if parts == nil {
 		return strconv.Quote(id)
 	}

@@ -34,9 +34,9 @@ func apis() []api {
 		{"DeleteTopics", 20, 1, 6, deleteTopicsProbes},
 		{"CreatePartitions", 37, 0, 3, createPartitionsProbes},
 		{"DescribeTopicPartitions", 75, 0, 0, describeTopicPartitionsProbes},
-		{"DescribeConfigs", 32, 1, 4, describeConfigsProbes},
-		{"IncrementalAlterConfigs", 44, 0, 1, incrementalAlterConfigsProbes},
-		{"AlterConfigs", 33, 0, 2, alterConfigsProbes},
+		{"DescribeConfigs", 32, 1, 4, append(describeConfigsProbes, describeGroupConfigsProbes...)},
+		{"IncrementalAlterConfigs", 44, 0, 1, append(incrementalAlterConfigsProbes, alterGroupConfigsProbes...)},
+		{"AlterConfigs", 33, 0, 2, append(alterConfigsProbes, replaceGroupConfigsProbes...)},
 		{"ListConfigResources", 74, 0, 1, listConfigResourcesProbes},
 		{"DescribeLogDirs", 35, 1, 5, describeLogDirsProbes},
 		{"ElectLeaders", 43, 0, 2, electLeadersProbes},
@@ -64,6 +64,8 @@ func apis() []api {
 		{"ListGroups", 16, 0, 5, listGroupsProbes},
 		{"DescribeGroups", 15, 0, 6, describeGroupsProbes},
 		{"DeleteGroups", 42, 0, 3, deleteGroupsProbes},
+		{"ConsumerGroupHeartbeat", 68, 0, 1, consumerGroupHeartbeatProbes},
+		{"ConsumerGroupDescribe", 69, 0, 1, consumerGroupDescribeProbes},
 	}
 }
 

@@ -74,6 +74,13 @@ func (b *broker) named(name string, v reflect.Value) (string, bool) {
 	switch {
 	case name == "ErrorCode":
 		return errorName(int16(v.Int())), true
+	case name == "MemberID" && v.Kind() == reflect.Ptr:
+		if v.IsNil() {
+			return "null", true
+		}
+		return b.memberWord(v.Elem().String()), true
+	case name == "MemberEpoch", name == "GroupEpoch", name == "AssignmentEpoch":
+		return signWord(v.Int()), true
 	case name == "MemberID", name == "LeaderID" && v.Kind() == reflect.String:
 		return b.memberWord(v.String()), true
 	case name == "ClusterID":
@@ -110,6 +117,9 @@ func (b *broker) fields(v reflect.Value) string {
 				parts = append(parts, fmt.Sprintf("UnknownTags=%d", tags.Len()))
 			}
 			continue
+		}
+		if name == "Epoch" && v.Type().Name() == "ConsumerGroupDescribeResponseGroup" {
+			name = "GroupEpoch" // no epoch of a leader
 		}
 		parts = append(parts, name+"="+b.value(name, v.Field(i)))
 	}
@@ -169,7 +179,7 @@ func (b *broker) wanted(v reflect.Value) bool {
 	case kmsg.ListGroupsResponseGroup:
 		return strings.HasPrefix(row.Group, b.topic)
 	case kmsg.DescribeConfigsResponseResourceConfig:
-		return topicConfigs[row.Name] || brokerConfigs[row.Name]
+		return topicConfigs[row.Name] || brokerConfigs[row.Name] || groupConfigs[row.Name]
 	case kmsg.CreateTopicsResponseTopicConfig:
 		return topicConfigs[row.Name]
 	}

@@ -1,4 +1,4 @@
-//! Changing the configs of a topic or of the broker while it runs.
+//! Changing the configs of a topic, of the broker or of a group while it runs.
 //!
 //! Order: check the whole outcome, commit it, publish topics that are served by it. Whoever takes a
 //! topic afterwards gets the new settings, and the store cuts its logs by them. A caller that goes
@@ -206,7 +206,10 @@ impl Broker {
             return Ok(());
         }
         admin.unsettled = true;
-        match self.write_broker_configs(node, &values).await {
+        match self
+            .write_configs(keys::broker_configs(node), &values)
+            .await
+        {
             Ok(()) => {}
             Err(error) => {
                 self.in_doubt(&mut admin, &error).await?;
@@ -223,12 +226,43 @@ impl Broker {
         Ok(())
     }
 
-    async fn write_broker_configs(
+    /// Alters the configs of a group, whether there is one of the name or not. When this returns they
+    /// are durable, and members are told at their next sign of life.
+    pub async fn alter_group_configs(
         &self,
-        node: Option<i32>,
-        values: &Values,
-    ) -> Result<(), CommitError> {
-        let key = keys::broker_configs(node);
+        group: &str,
+        edit: &ConfigEdit,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError> {
+        let mut admin = self.admin().await.map_err(Trouble::from)?;
+        let before = self.groups.own_configs(group);
+        let values = edit.applied_to(ConfigScope::Group, &before)?;
+        self.groups.check_own_configs(group, &values)?;
+        if validate_only || values == before {
+            return Ok(());
+        }
+        admin.unsettled = true;
+        match self
+            .write_configs(keys::group_configs(group), &values)
+            .await
+        {
+            Ok(()) => {}
+            Err(error) => {
+                self.in_doubt(&mut admin, &error).await?;
+                let altered = self.groups.own_configs(group) == values;
+                return if altered {
+                    Ok(())
+                } else {
+                    Err(Trouble::from(error).into())
+                };
+            }
+        }
+        self.groups.keep_own_configs(group, values);
+        admin.unsettled = false;
+        Ok(())
+    }
+
+    async fn write_configs(&self, key: Key, values: &Values) -> Result<(), CommitError> {
         let found = self.metadata.get(&key).await;
         let found = found.map_err(|storage::MetaError::Storage(failure)| failure)?;
         let version = found.map_or(Version::ABSENT, |found| found.version);

@@ -6,19 +6,22 @@
 //! what is missing, never accepted in silence. Must not know: any wire format.
 
 mod broker;
+mod group;
 mod layers;
 mod rule;
 mod settings;
 mod topic;
 
 pub use broker::BROKER_KEYS;
+pub use group::GROUP_KEYS;
 pub use rule::{Rule, Value};
 pub use settings::{ConfigEntry, ConfigSource, ConfigSynonym, TopicSettings};
 pub use topic::TOPIC_KEYS;
 
 pub(crate) use layers::{Layers, Values};
 pub(crate) use settings::{
-    broken_sync_interval, describe_broker, describe_every_broker, describe_topic, effective,
+    broken_sync_interval, describe_broker, describe_every_broker, describe_group, describe_topic,
+    effective,
 };
 
 /// What a key belongs to.
@@ -28,6 +31,8 @@ pub enum ConfigScope {
     Topic,
     /// Set on the broker, at its start.
     Broker,
+    /// Set on a consumer group, whether it exists or not.
+    Group,
 }
 
 /// The type of a value, as Kafka's DescribeConfigs names it.
@@ -86,7 +91,7 @@ pub struct ConfigKey {
     pub scope: ConfigScope,
     /// Whether values are never shown.
     pub sensitive: bool,
-    /// For a topic's key: the broker key that its default comes from.
+    /// For a key of a topic or a group: the broker key that its default comes from.
     pub synonym: Option<&'static str>,
     /// Which values are allowed.
     pub rule: Rule,
@@ -222,6 +227,7 @@ pub const fn keys(scope: ConfigScope) -> &'static [ConfigKey] {
     match scope {
         ConfigScope::Topic => TOPIC_KEYS,
         ConfigScope::Broker => BROKER_KEYS,
+        ConfigScope::Group => GROUP_KEYS,
     }
 }
 
@@ -325,6 +331,7 @@ const fn scope_name(scope: ConfigScope) -> &'static str {
     match scope {
         ConfigScope::Topic => "topic",
         ConfigScope::Broker => "broker",
+        ConfigScope::Group => "group",
     }
 }
 

@@ -276,6 +276,20 @@ pub enum AlterConfigsError {
         /// The name given.
         key: String,
     },
+    /// The name of the group cannot be one.
+    #[error("a group has a name of 1 to {limit_bytes} bytes, not of {size_bytes}")]
+    InvalidGroup {
+        /// Bytes of the name.
+        size_bytes: usize,
+        /// The most.
+        limit_bytes: usize,
+    },
+    /// The configs of all groups together may not be larger.
+    #[error("the configs of all groups may take {limit_bytes} bytes, which this would exceed")]
+    TooLarge {
+        /// The most.
+        limit_bytes: usize,
+    },
     /// The disk is full.
     #[error("no space: {0}")]
     NoSpace(StorageFailure),

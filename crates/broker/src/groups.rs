@@ -5,7 +5,8 @@
 //! Leaving, ids given out to be joined with, listings and descriptions are answered from memory.
 //! One task ([`Groups::run`]) stores records, in the order in which the groups changed, and keeps
 //! all deadlines. What a group may do is decided in `group` and its moves, which know neither time
-//! nor store. Must not know: any wire format, sockets.
+//! nor store. What a group is told of its own is in `own_configs`. Must not know: any wire format,
+//! sockets.
 
 mod any_group;
 mod consumer;
@@ -18,19 +19,21 @@ mod keeper;
 mod lag;
 mod member;
 mod offsets;
+mod own_configs;
 mod rebalance;
 mod record;
 mod subscription;
 mod sync;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use clock::{Clock, Rng};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use storage::{Key, Metadata, Space};
 use tokio::sync::{Notify, oneshot};
 
@@ -59,6 +62,7 @@ use group::{Effects, Now};
 use join::Joining;
 use lag::LastLook;
 use member::{MemberId, Reply};
+use own_configs::OwnConfigs;
 use table::{SLOT_BYTES, Slot, Table};
 
 /// What a member id says of the client, at most.
@@ -78,6 +82,7 @@ pub struct Groups {
     work: Notify,
     stopping: AtomicBool,
     last_look: tokio::sync::Mutex<LastLook>,
+    own_configs: RwLock<OwnConfigs>,
 }
 
 impl Groups {
@@ -97,7 +102,9 @@ impl Groups {
             work: Notify::new(),
             stopping: AtomicBool::new(false),
             last_look: tokio::sync::Mutex::default(),
+            own_configs: RwLock::default(),
         };
+        groups.load_own_configs().await?;
         groups.load_space(Space::Group).await?;
         groups.load_space(Space::Offset).await?;
         Ok(groups)
@@ -115,7 +122,7 @@ impl Groups {
                 for row in &page {
                     let name: Arc<str> = keys::group_of(&row.key)?.into();
                     if space == Space::Group {
-                        let group = AnyGroup::decode(&row.value, self.limits(), now)?;
+                        let group = AnyGroup::decode(&row.value, &self.limits_of(&name), now)?;
                         table.slots.insert(Arc::clone(&name), Slot::kept(group));
                     } else {
                         let simple = || Slot::kept(AnyGroup::new(now));
@@ -141,6 +148,14 @@ impl Groups {
 
     fn limits(&self) -> &GroupConfig {
         &self.config.groups
+    }
+
+    /// What holds for the members of one group.
+    fn limits_of(&self, group: &str) -> Cow<'_, GroupConfig> {
+        match self.own_configs.read().of(group) {
+            None => Cow::Borrowed(self.limits()),
+            Some(own) => Cow::Owned(own_configs::over(self.limits(), own)),
+        }
     }
 
     /// A member joins; resolves when its generation has begun, or with why not.
@@ -234,6 +249,7 @@ impl Groups {
         check_name(group)?;
         beat.check(makes_id, self.limits())?;
         let fresh_id = self.fresh_uuid(String::new());
+        let limits = self.limits_of(group);
         let (waiter, answer) = oneshot::channel();
         let replies = {
             let mut table = self.table.lock();
@@ -250,7 +266,7 @@ impl Groups {
                 group: group.to_owned(),
             })?;
             let beating = Beating {
-                config: self.limits(),
+                config: &limits,
                 now,
                 topics: &**self.topics.load(),
                 fresh_id,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | topic (1) | name |
 //! | deletion (2) | topic id, 16 bytes |
-//! | node (3) | `cluster-id`, or `configs` and a node id, empty for every node |
+//! | node (3) | `cluster-id`, or `configs` and a node id, empty for every node, or `group-configs` and a group |
 //! | producer ids (4) | none |
 //! | offset (5) | group, topic id, partition as u32 |
 //! | group (6) | name |
@@ -38,6 +38,24 @@ pub(crate) fn broker_configs(node_id: Option<i32>) -> Key {
         .part(node.as_bytes())
 }
 
+/// What the configs of all groups stand below.
+pub(crate) fn all_group_configs() -> Key {
+    Key::space(Space::Node).part(b"group-configs")
+}
+
+/// The configs set on one group. The caller has checked the length of `group`.
+pub(crate) fn group_configs(group: &str) -> Key {
+    assert!(group.len() <= CONSUMER_BYTES_MAX, "checked where it enters");
+    all_group_configs().part(group.as_bytes())
+}
+
+/// The group in the key of its configs.
+pub(crate) fn group_of_configs(key: &Key) -> Result<String, UnreadableValue> {
+    let parts = key.parts().unwrap_or_default();
+    let name = parts.get(1).and_then(|name| std::str::from_utf8(name).ok());
+    name.map(str::to_owned).ok_or_else(|| unreadable(key))
+}
+
 pub(crate) fn producer_ids() -> Key {
     Key::space(Space::ProducerIds)
 }
@@ -59,7 +77,7 @@ pub(crate) fn group_of(key: &Key) -> Result<String, UnreadableValue> {
 
 fn unreadable(key: &Key) -> UnreadableValue {
     UnreadableValue::Damaged {
-        what: "the key of a group or of a position",
+        what: "the key of a group, of its configs or of a position",
         reason: format!("{key:?} is not one"),
     }
 }

@@ -170,6 +170,12 @@ impl Broker {
         config_keys::describe_broker(&self.layers.load())
     }
 
+    /// Every config of a group, with the value that holds and where it comes from. The group need not
+    /// exist.
+    pub fn describe_group_configs(&self, group: &str) -> Vec<ConfigEntry> {
+        config_keys::describe_group(&self.layers.load(), &self.groups.own_configs(group))
+    }
+
     /// The configs that were set for every broker.
     pub fn describe_every_broker_configs(&self) -> Vec<ConfigEntry> {
         config_keys::describe_every_broker(&self.layers.load())

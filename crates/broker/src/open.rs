@@ -85,6 +85,7 @@ impl Broker {
         admin.unsettled = true;
         admin.leftovers = false;
         self.reload_layers().await?;
+        self.groups.load_own_configs().await?;
         self.finish_deletions(admin).await?;
         let mut records = self.load_records().await?;
         self.make_missing(admin, &mut records).await;

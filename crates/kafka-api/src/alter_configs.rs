@@ -1,4 +1,5 @@
-//! IncrementalAlterConfigs and AlterConfigs: configs of topics and of this broker (KIP-133, 339, 226).
+//! IncrementalAlterConfigs and AlterConfigs: configs of topics, of this broker and of groups (KIP-133,
+//! 339, 226, 848).
 //!
 //! The two differ in what happens to configs that are not named: the older one takes them away. The
 //! order of the checks and their codes are Kafka's.
@@ -16,7 +17,7 @@ use storage::TopicName;
 
 use crate::Context;
 use crate::error::{Coded, Refusal, error_message};
-use crate::resources::{self, BROKER, TOPIC};
+use crate::resources::{self, BROKER, GROUP, TOPIC};
 
 pub(crate) async fn incremental(
     context: Context,
@@ -186,6 +187,16 @@ async fn alter(
                 .await
                 .map_err(|error| (broker_code(&error), error.to_string()))
         }
+        GROUP if name.is_empty() => {
+            let message = "Default group resources are not allowed.";
+            Err((ErrorCode::InvalidRequest, message.to_owned()))
+        }
+        GROUP => {
+            let altered = broker.alter_group_configs(name, edit, validate_only);
+            altered
+                .await
+                .map_err(|error| (error.code(), error.to_string()))
+        }
         other => Err(resources::unsupported(other)),
     }
 }
@@ -196,6 +207,8 @@ fn broker_code(error: &AlterConfigsError) -> ErrorCode {
         AlterConfigsError::Invalid(_) => ErrorCode::InvalidRequest,
         AlterConfigsError::UnknownTopic { .. }
         | AlterConfigsError::NotAList { .. }
+        | AlterConfigsError::InvalidGroup { .. }
+        | AlterConfigsError::TooLarge { .. }
         | AlterConfigsError::NoSpace(_)
         | AlterConfigsError::Storage(_) => error.code(),
     }

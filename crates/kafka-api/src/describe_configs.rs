@@ -1,4 +1,5 @@
-//! DescribeConfigs: every key of a topic or of this broker, with value and source (KIP-133, 226).
+//! DescribeConfigs: every key of a topic, of this broker or of a group, with value and source (KIP-133,
+//! 226, 848).
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,7 @@ use storage::TopicName;
 
 use crate::Context;
 use crate::error::{Refusal, error_message};
-use crate::resources::{self, BROKER, TOPIC};
+use crate::resources::{self, BROKER, GROUP, TOPIC};
 
 /// An answer is some hundred times as long as its question, so nobody may repeat it at will.
 const REPEATS_MAX: usize = 2;
@@ -84,6 +85,11 @@ fn entries(
             resources::check_broker(context, name)?;
             Ok(broker.describe_broker_configs())
         }
+        GROUP if name.is_empty() => {
+            let message = "Group name must not be empty";
+            Err((ErrorCode::InvalidRequest, message.to_owned()))
+        }
+        GROUP => Ok(broker.describe_group_configs(name)),
         other => Err(resources::unsupported(other)),
     }
 }
@@ -128,6 +134,7 @@ pub(crate) fn source_number(source: ConfigSource) -> i8 {
         ConfigSource::EveryBroker => 3,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
+        ConfigSource::Group => 8,
     }
 }
 

@@ -115,6 +115,8 @@ impl Coded for AlterConfigsError {
         match self {
             Self::UnknownTopic { .. } => ErrorCode::UnknownTopicOrPartition,
             Self::Invalid(_) | Self::NotAList { .. } => ErrorCode::InvalidConfig,
+            Self::InvalidGroup { .. } => ErrorCode::InvalidRequest,
+            Self::TooLarge { .. } => ErrorCode::PolicyViolation,
             Self::NoSpace(_) | Self::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }

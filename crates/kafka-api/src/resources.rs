@@ -10,8 +10,9 @@ use crate::error::Refusal;
 /// Kafka's `ConfigResource.Type`.
 pub(crate) const TOPIC: i8 = 2;
 pub(crate) const BROKER: i8 = 4;
-/// Types that Kafka lists and that have no configs here: loggers, client metrics, groups.
-const WITHOUT_CONFIGS: [i8; 3] = [8, 16, 32];
+pub(crate) const GROUP: i8 = 32;
+/// Types that Kafka lists and that have no configs here: loggers, client metrics.
+const WITHOUT_CONFIGS: [i8; 2] = [8, 16];
 /// Before, the request was about client metrics alone.
 const TYPES_FROM: i16 = 1;
 
@@ -37,7 +38,7 @@ pub(crate) async fn handle(
     request: ListConfigResourcesRequest,
 ) -> ListConfigResourcesResponse {
     let types = &request.resource_types;
-    let known = |kind: &i8| [TOPIC, BROKER].contains(kind) || WITHOUT_CONFIGS.contains(kind);
+    let known = |kind: &i8| [TOPIC, BROKER, GROUP].contains(kind) || WITHOUT_CONFIGS.contains(kind);
     if !types.iter().all(known) {
         return ListConfigResourcesResponse {
             error_code: ErrorCode::UnsupportedVersion.code(),
@@ -58,6 +59,13 @@ pub(crate) async fn handle(
             resource_name: context.broker().config().node_id.to_string().into(),
             resource_type: BROKER,
         });
+    }
+    if asked(GROUP) {
+        let groups = context.broker().groups().with_own_configs();
+        config_resources.extend(groups.iter().map(|group| ConfigResource {
+            resource_name: (&**group).into(),
+            resource_type: GROUP,
+        }));
     }
     ListConfigResourcesResponse {
         config_resources,

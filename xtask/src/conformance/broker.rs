@@ -50,7 +50,12 @@ impl Broker {
         match target {
             Target::Ottla => {
                 // As Kafka is told below: members hear soon of what changes.
-                let soon = ["--set", "group.consumer.heartbeat.interval.ms=200"];
+                let soon = [
+                    "--set",
+                    "group.consumer.min.heartbeat.interval.ms=100",
+                    "--set",
+                    "group.consumer.heartbeat.interval.ms=200",
+                ];
                 let launch = Launch {
                     arguments: soon.map(str::to_owned).to_vec(),
                     ..Launch::default()

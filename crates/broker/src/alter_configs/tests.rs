@@ -412,7 +412,7 @@ async fn what_was_committed_and_not_published_is_in_force_after_the_next_operati
     let topic = create_with(&broker, "t", &[]).await;
     let configs = values(&[("message.max.bytes", "100")]);
     broker
-        .write_broker_configs(None, &configs)
+        .write_configs(keys::broker_configs(None), &configs)
         .await
         .expect("commits");
     let configs = values(&[("segment.bytes", "2000000")]);

@@ -126,6 +126,18 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "How often members of the consumer protocol give a sign of life.",
     ),
     key(
+        "group.consumer.max.heartbeat.interval.ms",
+        int(1),
+        "15000",
+        "The longest interval that a group may have of its own.",
+    ),
+    key(
+        "group.consumer.max.session.timeout.ms",
+        int(1),
+        "60000",
+        "The longest session timeout that a group may have of its own.",
+    ),
+    key(
         "group.consumer.max.size",
         int(1),
         "2147483647",
@@ -139,6 +151,18 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         ),
         "bidirectional",
         "Whether a group with members may go over from the classic to the consumer protocol and back.",
+    ),
+    key(
+        "group.consumer.min.heartbeat.interval.ms",
+        int(1),
+        "5000",
+        "The shortest interval that a group may have of its own.",
+    ),
+    key(
+        "group.consumer.min.session.timeout.ms",
+        int(1),
+        "45000",
+        "The shortest session timeout that a group may have of its own.",
     ),
     key(
         "group.consumer.session.timeout.ms",

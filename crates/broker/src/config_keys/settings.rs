@@ -112,6 +112,8 @@ pub(crate) fn broken_sync_interval(config: &BrokerConfig) -> Option<(&'static st
 pub enum ConfigSource {
     /// Set on the topic.
     Topic,
+    /// Set on the group.
+    Group,
     /// Set on this broker while it ran.
     ThisBroker,
     /// Set for every broker while they ran.
@@ -146,7 +148,7 @@ pub struct ConfigSynonym {
     pub source: ConfigSource,
 }
 
-/// The value that a topic's key has, as text; `None` for null.
+/// The value that a key of a topic or a group has, as text; `None` for null.
 pub(crate) fn effective(
     layers: &Layers,
     configs: &BTreeMap<String, String>,
@@ -158,7 +160,7 @@ pub(crate) fn effective(
         .or_else(|| inherited(layers.effective(), key))
 }
 
-/// What a topic's key is where the topic does not say.
+/// What a key is where its topic or group does not say.
 fn inherited(config: &BrokerConfig, key: &'static ConfigKey) -> Option<String> {
     let synonym = key.synonym.and_then(|name| find(ConfigScope::Broker, name));
     if key.name == "retention.ms" {
@@ -173,11 +175,28 @@ pub(crate) fn describe_topic(
     layers: &Layers,
     configs: &BTreeMap<String, String>,
 ) -> Vec<ConfigEntry> {
+    describe_over(layers, configs, (ConfigScope::Topic, ConfigSource::Topic))
+}
+
+/// Every key of a group.
+pub(crate) fn describe_group(
+    layers: &Layers,
+    configs: &BTreeMap<String, String>,
+) -> Vec<ConfigEntry> {
+    describe_over(layers, configs, (ConfigScope::Group, ConfigSource::Group))
+}
+
+/// Every key of something that inherits from the broker.
+fn describe_over(
+    layers: &Layers,
+    configs: &BTreeMap<String, String>,
+    (scope, own_source): (ConfigScope, ConfigSource),
+) -> Vec<ConfigEntry> {
     let entry = |key: &'static ConfigKey| {
         let own = configs.get(key.name).map(|value| ConfigSynonym {
             name: key.name,
             value: Some(value.clone()),
-            source: ConfigSource::Topic,
+            source: own_source,
         });
         let names = synonyms_of(key).into_iter();
         let synonyms = names.filter_map(|name| find(ConfigScope::Broker, name));
@@ -189,10 +208,10 @@ pub(crate) fn describe_topic(
             ..entry
         }
     };
-    keys(ConfigScope::Topic).iter().map(entry).collect()
+    keys(scope).iter().map(entry).collect()
 }
 
-/// The broker's keys that a topic's key inherits from, the strongest first.
+/// The broker's keys that a key inherits from, the strongest first.
 fn synonyms_of(key: &'static ConfigKey) -> Vec<&'static str> {
     match key.name {
         "retention.ms" => RETENTION_KEYS.to_vec(),

@@ -106,6 +106,14 @@ pub struct ConsumerConfig {
     pub session_timeout: Duration,
     /// `group.consumer.heartbeat.interval.ms`.
     pub heartbeat_interval_ms: i32,
+    /// `group.consumer.min.session.timeout.ms`: of a group that has its own.
+    pub session_timeout_min_ms: i32,
+    /// `group.consumer.max.session.timeout.ms`: of a group that has its own.
+    pub session_timeout_max_ms: i32,
+    /// `group.consumer.min.heartbeat.interval.ms`: of a group that has its own.
+    pub heartbeat_interval_min_ms: i32,
+    /// `group.consumer.max.heartbeat.interval.ms`: of a group that has its own.
+    pub heartbeat_interval_max_ms: i32,
     /// `group.consumer.max.size`: the most members of one group.
     pub size_max: usize,
     /// `group.consumer.assignors`, the default first.
@@ -119,6 +127,10 @@ impl Default for ConsumerConfig {
         Self {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval_ms: 5_000,
+            session_timeout_min_ms: 45_000,
+            session_timeout_max_ms: 60_000,
+            heartbeat_interval_min_ms: 5_000,
+            heartbeat_interval_max_ms: 15_000,
             size_max: i32::MAX as usize,
             assignors: Assignor::ALL.to_vec(),
             migration: Migration::Bidirectional,
@@ -209,6 +221,18 @@ impl GroupConfig {
                 self.consumer.heartbeat_interval_ms = narrow(number);
             }
             "group.consumer.max.size" => self.consumer.size_max = narrow(number),
+            "group.consumer.min.session.timeout.ms" => {
+                self.consumer.session_timeout_min_ms = narrow(number);
+            }
+            "group.consumer.max.session.timeout.ms" => {
+                self.consumer.session_timeout_max_ms = narrow(number);
+            }
+            "group.consumer.min.heartbeat.interval.ms" => {
+                self.consumer.heartbeat_interval_min_ms = narrow(number);
+            }
+            "group.consumer.max.heartbeat.interval.ms" => {
+                self.consumer.heartbeat_interval_max_ms = narrow(number);
+            }
             _ => return false,
         }
         true
@@ -256,6 +280,14 @@ impl GroupConfig {
             "group.consumer.session.timeout.ms" => ms(self.consumer.session_timeout),
             "group.consumer.heartbeat.interval.ms" => self.consumer.heartbeat_interval_ms.into(),
             "group.consumer.max.size" => i64::try_from(self.consumer.size_max).unwrap_or(i64::MAX),
+            "group.consumer.min.session.timeout.ms" => self.consumer.session_timeout_min_ms.into(),
+            "group.consumer.max.session.timeout.ms" => self.consumer.session_timeout_max_ms.into(),
+            "group.consumer.min.heartbeat.interval.ms" => {
+                self.consumer.heartbeat_interval_min_ms.into()
+            }
+            "group.consumer.max.heartbeat.interval.ms" => {
+                self.consumer.heartbeat_interval_max_ms.into()
+            }
             _ => return None,
         })
     }

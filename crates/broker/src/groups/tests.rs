@@ -4,6 +4,7 @@ mod churn;
 mod durable;
 mod machine;
 mod offsets;
+mod own_configs;
 
 use std::time::Duration;
 

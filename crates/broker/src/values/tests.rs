@@ -93,6 +93,9 @@ fn bytes_are_those_on_disk() {
     let bytes = golden(include_str!("../../tests/golden/broker-configs-key-v1.hex"));
     assert_eq!(*keys::broker_configs(Some(7)).as_bytes(), bytes);
 
+    let bytes = golden(include_str!("../../tests/golden/group-configs-key-v1.hex"));
+    assert_eq!(*keys::group_configs("a/b").as_bytes(), bytes);
+
     let bytes = golden(include_str!("../../tests/golden/position-key-v1.hex"));
     let key = keys::position("grüße", ID, 9);
     assert_eq!(*key.as_bytes(), bytes);

@@ -10,7 +10,7 @@ use crate::Broker;
 use crate::harness::{Harness, failure};
 
 /// Polls a future once more after the keeper has stored what waited.
-async fn stored<T>(broker: &Broker, future: impl Future<Output = T>) -> T {
+pub(super) async fn stored<T>(broker: &Broker, future: impl Future<Output = T>) -> T {
     let keeper = async {
         loop {
             broker.groups().fire_timers();
