@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 var codecs = []kgo.CompressionCodecType{kgo.CodecNone, kgo.CodecGzip, kgo.CodecSnappy, kgo.CodecLz4, kgo.CodecZstd}
@@ -47,7 +48,9 @@ func recodedTwice(b *broker, v int16) string {
 	next := with(plain("three"), func(t *batch) { t.codec, t.pid, t.epoch, t.sequence = kgo.CodecGzip, 4711, 0, 2 })
 	text := ""
 	for _, each := range []batch{first, first, next, first} {
-		text += b.show(produceRequest(v, -1, b.topic, id, 0, each.bytes())) + " "
+		answer := b.mustAsk(produceRequest(v, -1, b.topic, id, 0, each.bytes())).(*kmsg.ProduceResponse)
+		row := answer.Topics[0].Partitions[0]
+		text += fmt.Sprintf("%s@%d ", errorName(row.ErrorCode), row.BaseOffset)
 	}
 	return text + "log " + b.log(b.topic, id)
 }

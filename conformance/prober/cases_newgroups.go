@@ -242,7 +242,11 @@ var consumerGroupHeartbeatProbes = []probe{
 			row.Partitions = append(row.Partitions, partition)
 			request.Topics = append(request.Topics, row)
 			answer := b.mustAsk(request).(*kmsg.OffsetCommitResponse)
-			text += fmt.Sprintf("v%d %q %+d: %s; ", each.version, each.id, each.epoch-m.epoch, errorName(answer.Topics[0].Partitions[0].ErrorCode))
+			epoch := fmt.Sprintf("epoch%+d", each.epoch-m.epoch)
+			if each.epoch < 0 {
+				epoch = "no epoch"
+			}
+			text += fmt.Sprintf("v%d %q %s: %s; ", each.version, each.id, epoch, errorName(answer.Topics[0].Partitions[0].ErrorCode))
 		}
 		return text
 	}},

@@ -48,7 +48,6 @@ final class AlterScenarios {
     static void producers(Scenarios here) throws Exception {
         here.create("producers.a", 1, Map.of());
         TopicPartition partition = new TopicPartition("producers.a", 0);
-        TopicPartition absent = new TopicPartition("producers.a", 7);
         try (var producer = here.producer(Map.of())) {
             for (int i = 0; i < 3; i++) {
                 producer.send(new ProducerRecord<>("producers.a", 0, "k", "v" + i)).get();
@@ -58,7 +57,6 @@ final class AlterScenarios {
             Scenarios.say("producer -> epoch=%d sequence=%d time=%s coordinator=%s transaction=%s", state.producerEpoch(),
                     state.lastSequence(), state.lastTimestamp() > 0, state.coordinatorEpoch(), state.currentTransactionStartOffset());
         }
-        Scenarios.say("unknown -> %s", Scenarios.outcome(() -> here.admin.describeProducers(List.of(absent)).all().get()));
     }
 
     static void alter(Scenarios here) throws Exception {

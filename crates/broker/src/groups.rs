@@ -246,8 +246,8 @@ impl Groups {
         beat: &Beat,
         makes_id: bool,
     ) -> Result<BeatAnswer, GroupError> {
-        check_name(group)?;
-        beat.check(makes_id, self.limits())?;
+        check_length(group)?;
+        beat.check(group, makes_id, self.limits())?;
         let fresh_id = self.fresh_uuid(String::new());
         let limits = self.limits_of(group);
         let (waiter, answer) = oneshot::channel();

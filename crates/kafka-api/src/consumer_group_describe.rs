@@ -101,7 +101,8 @@ fn member(member: ConsumerMemberDescription, tells_type: bool) -> Member {
         client_id: member.client_id.into(),
         client_host: member.client_host.into(),
         subscribed_topic_names: member.names.into_iter().map(Into::into).collect(),
-        subscribed_topic_regex: member.regex.map(Into::into),
+        // As in Kafka, nobody has none.
+        subscribed_topic_regex: Some(member.regex.unwrap_or_default().into()),
         assignment: assignment(member.assigned),
         target_assignment: assignment(member.target),
         member_type,

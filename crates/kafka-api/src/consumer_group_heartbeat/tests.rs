@@ -167,7 +167,14 @@ async fn refusals_have_kafkas_codes() {
                 group_id: "".into(),
                 ..good.clone()
             },
-            ErrorCode::InvalidGroupId,
+            ErrorCode::InvalidRequest,
+        ),
+        (
+            ConsumerGroupHeartbeatRequest {
+                group_id: "  ".into(),
+                ..good.clone()
+            },
+            ErrorCode::InvalidRequest,
         ),
         (
             ConsumerGroupHeartbeatRequest {

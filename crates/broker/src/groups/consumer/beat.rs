@@ -71,12 +71,20 @@ pub(crate) struct Beating<'a> {
 }
 
 impl Beat {
-    /// What is wrong with it, whatever the group is. `makes_id`: the client is of a version that
+    /// What is wrong with it, whatever is in the group. `makes_id`: the client is of a version that
     /// makes its id itself.
-    pub(crate) fn check(&self, makes_id: bool, config: &GroupConfig) -> Result<(), GroupError> {
+    pub(crate) fn check(
+        &self,
+        group: &str,
+        makes_id: bool,
+        config: &GroupConfig,
+    ) -> Result<(), GroupError> {
         let blank =
             |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
         let invalid = |what| Err(GroupError::InvalidRequest { what });
+        if group.trim().is_empty() {
+            return invalid("GroupId can't be empty.");
+        }
         let needs_id = makes_id || self.epoch > JOINS || self.epoch < JOINS;
         if needs_id && self.member_id.trim().is_empty() {
             return invalid("MemberId can't be empty.");

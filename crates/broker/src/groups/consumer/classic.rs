@@ -61,13 +61,14 @@ impl ConsumerGroup {
         let waits = (request.member_id.is_empty(), request.instance_id.is_none());
         if waits == (true, true) && request.requires_member_id {
             let mut effects = Effects::default();
-            let fresh_id = Arc::clone(&joining.fresh_id);
-            refuse(
-                &mut effects,
-                joining.waiter,
-                &fresh_id,
-                GroupError::MemberIdRequired,
-            );
+            let (fresh_id, limit) = (joining.fresh_id, joining.config.consumer.size_max);
+            // What can never join is not given an id either.
+            let placed = self.classic_place(&request, Arc::clone(&fresh_id), limit);
+            let (id, error) = match placed {
+                Ok(_) => (fresh_id, GroupError::MemberIdRequired),
+                Err(error) => ("".into(), error),
+            };
+            refuse(&mut effects, joining.waiter, &id, error);
             return effects;
         }
         let Joining {

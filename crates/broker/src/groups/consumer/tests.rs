@@ -111,7 +111,7 @@ fn beat_at(
     beat: &Beat,
 ) -> (Result<BeatAnswer, GroupError>, bool) {
     let config = GroupConfig::default();
-    if let Err(error) = beat.check(true, &config) {
+    if let Err(error) = beat.check("g", true, &config) {
         return (Err(error), false);
     }
     let (waiter, mut answer) = oneshot::channel();

@@ -311,3 +311,21 @@ fn a_static_member_may_change_its_protocol() {
     assert_eq!(generation(joined.try_recv().expect("answered")), 3);
     assert_eq!(generation(other.try_recv().expect("answered")), 3);
 }
+
+/// Who cannot be a member is not given an id to come back with.
+#[test]
+fn a_stranger_of_another_protocol_type_is_refused_at_once() {
+    let world = World::with(&[("a", 2)]);
+    let mut group = AnyGroup::new(at(0));
+    let (joined, _) = beat_at(&mut group, &world, 0, &joins("m", &["a"]));
+    assert!(joined.is_ok(), "{joined:?}");
+    let connect = JoinGroup {
+        protocol_type: "connect".to_owned(),
+        requires_member_id: true,
+        ..join_request("", subscription(&["a"], &[]))
+    };
+    let answer = join(&mut group, &world, "fresh", connect).try_recv();
+    let answer = answer.expect("answered");
+    assert_eq!(answer.outcome.err(), Some(GroupError::InconsistentProtocol));
+    assert_eq!(answer.member_id, "");
+}
