@@ -1,10 +1,13 @@
-// Loads that are not made by ottla's own client: franz-go, to see that `ottla bench` does not flatter, and
-// a gRPC client generated from proto/broker.proto.
+// Loads that are not made by ottla's own client: franz-go, to see that `ottla bench` does not flatter, and for groups;
+// and a gRPC client generated from proto/broker.proto.
 //
 //	load franz-single HOST:PORT TOPIC RATE SECONDS   single records of 1 KiB at fixed times, in and out
 //	load franz-volume HOST:PORT TOPIC MEBIBYTES      1 KiB records in large batches in, then out
 //	load grpc-in HOST:PORT TOPIC MEBIBYTES           1 KiB records, a ProduceStream for each partition
 //	load grpc-out HOST:PORT TOPIC                    a Consume for each partition, to its end
+//	load group-commits HOST:PORT TOPIC GROUPS SECONDS   offsets stored by so many groups at once
+//	load group-many HOST:PORT TOPIC GROUPS              groups with a member and an offset each, left so
+//	load group-join HOST:PORT TOPIC ROUNDS PROTOCOL     a consumer joins: PROTOCOL is 0 (classic) or 1 (KIP-848)
 //
 // The topic exists and has 6 partitions. Prints one JSON object.
 package main
@@ -65,6 +68,12 @@ func run(words []string) (report, error) {
 		return grpcIn(words[1], words[2], numbers[0]<<20/recordBytes)
 	case len(words) == 3 && words[0] == "grpc-out":
 		return grpcOut(words[1], words[2])
+	case len(words) == 5 && words[0] == "group-commits":
+		return groupCommits(words[1], words[2], numbers[0], numbers[1])
+	case len(words) == 4 && words[0] == "group-many":
+		return groupMany(words[1], words[2], numbers[0])
+	case len(words) == 5 && words[0] == "group-join":
+		return groupJoin(words[1], words[2], numbers[0], numbers[1] == 1)
 	}
 	return report{}, errors.New("the head of main.go says how it is called")
 }

@@ -2,12 +2,24 @@
 
 use broker::{Membership, SyncGroup};
 use bytes::Bytes;
+use kafka_wire::ErrorCode;
 use kafka_wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 use crate::Context;
 use crate::error::Coded;
 
+/// From here on a member says what it takes the group to have agreed on (KIP-559, Kafka's
+/// `SyncGroupRequest.areMandatoryProtocolTypeAndNamePresent`).
+const PROTOCOL_FROM: i16 = 5;
+
 pub(crate) async fn handle(context: Context, request: SyncGroupRequest) -> SyncGroupResponse {
+    let names_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if context.version >= PROTOCOL_FROM && !names_protocol {
+        return SyncGroupResponse {
+            error_code: ErrorCode::InconsistentGroupProtocol.code(),
+            ..Default::default()
+        };
+    }
     let group = request.group_id.to_string();
     let text = |text: Option<kafka_wire::WireString>| text.map(|text| text.to_string());
     let assignments = request.assignments.iter().map(|one| {

@@ -3,6 +3,7 @@
 mod beside;
 mod curves;
 mod floor;
+mod groups;
 mod latency;
 mod many;
 mod others;
@@ -112,6 +113,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kafka: true,
         axis: None,
         measure: many::connections,
+    },
+    Scenario {
+        name: "groups",
+        about: "offsets of 256 groups at once, joins, and the memory of 10,000 groups",
+        kafka: true,
+        axis: None,
+        measure: groups::groups,
     },
     Scenario {
         name: "curve-partitions",

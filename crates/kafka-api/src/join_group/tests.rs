@@ -53,6 +53,17 @@ async fn a_member_joins_syncs_beats_and_leaves() {
             }],
             ..Default::default()
         };
+        let mut sync = sync;
+        if version >= 5 {
+            for (protocol_type, protocol_name) in [(None, None), (Some("connect"), None)] {
+                sync.protocol_type = protocol_type.map(Into::into);
+                sync.protocol_name = protocol_name.map(|name: &str| name.into());
+                let refused = harness.ask(5, &sync).await;
+                let inconsistent = ErrorCode::InconsistentGroupProtocol.code();
+                assert_eq!(refused.error_code, inconsistent);
+            }
+            sync.protocol_name = Some("any".into());
+        }
         let synced = harness.ask(version.min(5), &sync).await;
         assert_eq!(
             (synced.error_code, &synced.assignment[..]),

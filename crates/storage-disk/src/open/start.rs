@@ -291,7 +291,10 @@ pub(super) fn secure_names(
     data_dir: &Path,
     topics: &[Recovered],
 ) -> Result<(), OpenDiskError> {
-    if let Ok(file_system) = vfs.open_file_system(data_dir) {
+    // Where there is no topic, the file system may still hold much that is not ours.
+    if !topics.is_empty()
+        && let Ok(file_system) = vfs.open_file_system(data_dir)
+    {
         return file_system
             .sync()
             .map_err(at("sync the file system of", data_dir));

@@ -33,7 +33,12 @@ pub(super) fn told(command: &mut Command) -> Result<Value, String> {
 }
 
 /// Runs the Go program: what it told and the broker's CPU seconds.
-fn load(broker: &Broker, load: &str, topic: &str, numbers: &[u64]) -> Result<(Value, f64), String> {
+pub(super) fn load(
+    broker: &Broker,
+    load: &str,
+    topic: &str,
+    numbers: &[u64],
+) -> Result<(Value, f64), String> {
     let program = build_load()?;
     broker.cpu_seconds(|| {
         let numbers = numbers.iter().map(u64::to_string);
