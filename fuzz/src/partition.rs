@@ -103,6 +103,7 @@ fn start(vfs: &SimVfs) -> Disk {
         durability: Durability::Fsync,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        compaction: storage_disk::CompactionOptions::default(),
         retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 8,
     };

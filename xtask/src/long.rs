@@ -13,6 +13,7 @@ const USAGE: &str = "usage: cargo xtask long TEST
   power-cuts [--cuts N] [--seed N]   power cuts on the simulated disk (500000)
   flips [--kib N]                    every bit of a partition's files, one at a time (64 KiB)
   faults [--count N] [--seed N]      errors at every call to the simulated disk (100000)
+  compaction [--runs N] [--seed N]   compactions against a model, with crashes (1000)
   states [--states N] [--seed N]     damaged and missing files on the simulated disk (1000000)
 ";
 
@@ -25,6 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         "power-cuts" => power_cuts(rest),
         "flips" => flips(rest),
         "faults" => faults(rest),
+        "compaction" => compaction(rest),
         "states" => states(rest),
         _ => Err(USAGE.to_owned()),
     }
@@ -49,6 +51,14 @@ fn faults(arguments: &[String]) -> Outcome {
     simulation(
         "tests::fault_sites::",
         &[("OTTLA_FAULTS", count), ("OTTLA_SEED", seed)],
+    )
+}
+
+fn compaction(arguments: &[String]) -> Outcome {
+    let [runs, seed] = numbers(arguments, [("--runs", 1000), ("--seed", fresh_seed())])?;
+    simulation(
+        "tests::compaction::",
+        &[("OTTLA_RUNS", runs), ("OTTLA_SEED", seed)],
     )
 }
 

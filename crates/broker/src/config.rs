@@ -52,6 +52,8 @@ pub struct BrokerConfig {
     pub retention_check_interval: Duration,
     /// `log.scrub.io.max.bytes.per.second`: how fast the store looks for damage; 0 turns it off.
     pub scrub_bytes_per_second: u64,
+    /// `log.cleaner.*`: how the store compacts logs.
+    pub cleaner: CleanerConfig,
     /// What holds for all consumer groups.
     pub groups: GroupConfig,
     /// `offset.metadata.max.bytes`: the longest text beside a committed position.
@@ -69,6 +71,30 @@ pub struct BrokerConfig {
     /// Values of the keys that other parts of the process obey, by name: shown by
     /// `describe_broker_configs`, read nowhere in this crate.
     pub shown: BTreeMap<&'static str, String>,
+}
+
+/// How logs are compacted, whatever topic they are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub enabled: bool,
+    /// `log.cleaner.dedupe.buffer.size`.
+    pub dedupe_bytes: usize,
+    /// `log.cleaner.io.max.bytes.per.second`; `None`: no limit.
+    pub bytes_per_second: Option<u64>,
+    /// `log.cleaner.backoff.ms`.
+    pub backoff: Duration,
+}
+
+impl Default for CleanerConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            dedupe_bytes: 128 * 1024 * 1024,
+            bytes_per_second: None,
+            backoff: Duration::from_secs(15),
+        }
+    }
 }
 
 impl Default for BrokerConfig {
@@ -89,6 +115,7 @@ impl Default for BrokerConfig {
             },
             retention_check_interval: Duration::from_mins(5),
             scrub_bytes_per_second: 4 * 1024 * 1024,
+            cleaner: CleanerConfig::default(),
             groups: GroupConfig::default(),
             offset_metadata_max_bytes: 4096,
             request_bytes_in_flight: 256 * 1024 * 1024,
@@ -142,6 +169,9 @@ impl BrokerConfig {
             ("log.retention.check.interval.ms", Value::Integer(ms)) => {
                 self.retention_check_interval = duration_ms(*ms);
             }
+            (name, value) if self.set_cleaner(name, value) => {
+                self.shown.insert(key.name, text.trim().to_owned());
+            }
             (name, Value::Integer(_)) if RETENTION_KEYS.contains(&name) => {
                 self.shown.insert(key.name, text.trim().to_owned());
                 self.log.retention = kept_for(self.retention_ms());
@@ -161,6 +191,38 @@ impl BrokerConfig {
             }
         }
         Ok(())
+    }
+
+    /// Takes a config of compaction; `false` if it is none.
+    fn set_cleaner(&mut self, name: &str, value: &Value) -> bool {
+        let compaction = &mut self.log.compaction;
+        match (name, value) {
+            ("log.cleanup.policy", Value::List(policies)) => clean_up_by(&mut self.log, policies),
+            ("log.cleaner.delete.retention.ms", Value::Integer(ms)) => {
+                compaction.delete_retention = duration_ms(*ms);
+            }
+            ("log.cleaner.min.compaction.lag.ms", Value::Integer(ms)) => {
+                compaction.lag_min = duration_ms(*ms);
+            }
+            ("log.cleaner.max.compaction.lag.ms", Value::Integer(ms)) => {
+                compaction.lag_max = duration_ms(*ms);
+            }
+            ("log.cleaner.min.cleanable.ratio", Value::Fraction(ratio)) => {
+                compaction.dirty_ratio_min_ppm = millionths(*ratio);
+            }
+            ("log.cleaner.enable", Value::Boolean(enabled)) => self.cleaner.enabled = *enabled,
+            ("log.cleaner.dedupe.buffer.size", Value::Integer(bytes)) => {
+                self.cleaner.dedupe_bytes = narrow(*bytes);
+            }
+            ("log.cleaner.io.max.bytes.per.second", Value::Fraction(bytes)) => {
+                self.cleaner.bytes_per_second = whole(*bytes);
+            }
+            ("log.cleaner.backoff.ms", Value::Integer(ms)) => {
+                self.cleaner.backoff = duration_ms(*ms);
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// How long records are kept where a topic does not say; -1: for ever.
@@ -224,6 +286,33 @@ impl BrokerConfig {
                 .or_else(|| key.default.map(str::to_owned)),
         }
     }
+}
+
+/// How old records go, by the checked texts of `cleanup.policy`.
+pub(crate) fn clean_up_by(log: &mut LogConfig, policies: &[String]) {
+    log.deletes = policies.iter().any(|policy| policy == "delete");
+    log.compacts = policies.iter().any(|policy| policy == "compact");
+}
+
+/// A checked share of one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of one has at most a million millionths"
+)]
+pub(crate) fn millionths(share: f64) -> u32 {
+    (share * 1_000_000.0).round() as u32
+}
+
+/// A checked rate, without its fraction; `None` where it is no limit.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "it is at least 1, and what does not fit is no limit"
+)]
+fn whole(rate: f64) -> Option<u64> {
+    (rate < u64::MAX as f64).then_some(rate as u64)
 }
 
 /// A checked integer in the type of its setting: the rule of its key is narrower than the type.

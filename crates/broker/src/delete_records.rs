@@ -20,6 +20,13 @@ impl Broker {
         before: Option<Offset>,
     ) -> Result<Offset, DeleteRecordsError> {
         let log = topic.log(partition)?;
+        let config = &topic.settings().log;
+        if config.compacts && !config.deletes {
+            return Err(DeleteRecordsError::NotByPolicy {
+                topic: topic.name().clone(),
+                partition,
+            });
+        }
         let before = before.unwrap_or_else(|| log.ends().high_watermark);
         let trimmed = log.trim(before).await;
         trimmed.map_err(|error| match error {

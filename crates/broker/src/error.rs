@@ -236,6 +236,17 @@ pub enum DeleteRecordsError {
     /// The partition cannot be used.
     #[error(transparent)]
     Partition(#[from] PartitionError),
+    /// The topic is compacted and nothing else: its records go by their keys.
+    #[error(
+        "Records of partition {topic}-{partition} can not be deleted due to the configured policy \
+         (cleanup.policy=compact)"
+    )]
+    NotByPolicy {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: i32,
+    },
     /// The offset is below 0 or above what is visible.
     #[error(
         "{topic}-{partition} cannot start at {asked}: it has {} to {}",
@@ -406,6 +417,16 @@ pub enum ProduceError {
         /// The partition.
         partition: i32,
     },
+    /// The topic is compacted, and records of the batch have no key.
+    #[error("{}", rejected(records, &without_key(topic, *partition)))]
+    WithoutKey {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: i32,
+        /// Which records of the batch, counted from 0.
+        records: Vec<i32>,
+    },
     /// The batch is part of a transaction.
     #[error(
         "{topic}-{partition}: transactions are not built yet; write without a transactional id"
@@ -416,6 +437,26 @@ pub enum ProduceError {
         /// The partition.
         partition: i32,
     },
+}
+
+/// What is wrong with a record without key, in Kafka's words (`LogValidator.validateKey`).
+pub fn without_key(topic: &TopicName, partition: i32) -> String {
+    format!(
+        "Compacted topic cannot accept message without key in topic partition {topic}-{partition}"
+    )
+}
+
+/// What is wrong with records of a batch, in Kafka's words (`LogValidator.processRecordErrors`).
+fn rejected(records: &[i32], each: &str) -> String {
+    let count = records.len();
+    let shown = records.iter().take(3);
+    let shown = shown.map(|index| format!("RecordError(batchIndex={index}, message='{each}')"));
+    let shown: Vec<String> = shown.collect();
+    format!(
+        "One or more records have been rejected due to {count} record errors in total, and only \
+         showing the first three errors at most: [{}]",
+        shown.join(", ")
+    )
 }
 
 /// Why a partition of a fetch has no records to give.

@@ -40,13 +40,13 @@ use storage::{BytesBudget, Findings, LogStore, Metadata, TopicId, Volume};
 pub use admin::NewTopic;
 pub use alter_configs::{BrokerScope, ConfigChange, ConfigEdit, ConfigOperation};
 pub use compression::StoredCompression;
-pub use config::BrokerConfig;
+pub use config::{BrokerConfig, CleanerConfig};
 pub use config_keys::{ConfigEntry, ConfigSource, ConfigSynonym, InvalidConfig, TopicSettings};
 pub use counters::{Counter, Counters, Gauge, GaugeGuard};
 pub use error::{
     AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteRecordsError, DeleteTopicError,
     EpochEndError, FetchError, FindOffsetError, InitProducerIdError, LeaderEpochError,
-    OpenBrokerError, PartitionError, PositionError, ProduceError, UnreadableValue,
+    OpenBrokerError, PartitionError, PositionError, ProduceError, UnreadableValue, without_key,
 };
 pub use fetch::{Fetch, FetchPartition, FetchResult, PartitionRead};
 pub use groups::{

@@ -11,6 +11,7 @@ use records::{
     BatchError, BatchHeader, CheckLimits, CheckedBatch, Codec, DecodeBudget, Offset, TimestampType,
     check,
 };
+use storage::time_lookup::DECODED_BYTES_MAX;
 use storage::{AppendError, BytesPermit, Fence};
 
 use crate::Broker;
@@ -149,6 +150,7 @@ impl Broker {
     ) -> Result<AppendTicket, ProduceError> {
         let now_ms = self.clock.wall_ms();
         target.check_time(&batch, now_ms)?;
+        target.check_keys(&batch)?;
         let stamped = target.topic.settings().timestamp_type == TimestampType::LogAppendTime;
         if stamped {
             batch.stamp_log_append_time(now_ms);
@@ -214,6 +216,26 @@ impl Target<'_> {
             return Err(ProduceError::TransactionsNotSupported { topic, partition });
         }
         Ok(())
+    }
+
+    /// Compaction keeps records by their keys, so each must have one. The records are opened for it,
+    /// one block at a time.
+    fn check_keys(&self, batch: &CheckedBatch) -> Result<(), ProduceError> {
+        if !self.topic.settings().log.compacts {
+            return Ok(());
+        }
+        let mut budget = DecodeBudget::new(DECODED_BYTES_MAX);
+        let records = records::records_without_key(batch.as_bytes(), &mut budget)
+            .map_err(|source| self.batch_error(source))?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (topic, partition) = (self.topic.name().clone(), self.partition);
+        Err(ProduceError::WithoutKey {
+            topic,
+            partition,
+            records,
+        })
     }
 
     /// Time is judged by the header: the largest timestamp for the future, the first one for the

@@ -9,7 +9,8 @@ use std::time::Instant;
 use broker::BrokerConfig;
 use clock::{SystemClock, SystemRng};
 use server::{
-    BindError, DiskOptions, Durability, OpenDiskError, Running, ServerOptions, StartError,
+    BindError, CompactionOptions, DiskOptions, Durability, OpenDiskError, Running, ServerOptions,
+    StartError,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -177,6 +178,12 @@ fn options(arguments: &ServeArguments, shares: Shares) -> Result<ServerOptions, 
             retention_check_interval: broker.retention_check_interval,
             open_files_max: usize::try_from(shares.files).unwrap_or(usize::MAX),
             scrub_bytes_per_second: broker.scrub_bytes_per_second,
+            compaction: CompactionOptions {
+                enabled: broker.cleaner.enabled,
+                dedupe_bytes: broker.cleaner.dedupe_bytes,
+                bytes_per_second: broker.cleaner.bytes_per_second,
+                backoff: broker.cleaner.backoff,
+            },
         },
         broker,
     })

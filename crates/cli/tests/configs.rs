@@ -145,11 +145,7 @@ fn refusals_say_what_is_wrong() {
             1,
             "INVALID_PARTITIONS",
         ),
-        (
-            "topic alter orders -c cleanup.policy=compact",
-            1,
-            "not built yet",
-        ),
+        ("topic alter orders -c preallocate=true", 1, "not built"),
         ("config set topic orders segment.ms", 2, "KEY=VALUE"),
         (
             "config set topic orders",

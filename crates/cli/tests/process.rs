@@ -165,7 +165,7 @@ fn a_setting_that_another_flag_decides_is_refused() {
         ("durability=os", "--durability"),
         ("log.dirs=/elsewhere", "--data-dir"),
         ("max.connections=5", "fixed"),
-        ("log.cleanup.policy=compact", "not built"),
+        ("log.preallocate=true", "not built"),
         ("no.such.key=1", "Unknown"),
         ("num.partitions", "="),
     ];

@@ -56,7 +56,7 @@ const GAUGES: [Metric<Broker>; 3] = [
 ];
 
 /// What the store found and mended: numbers that only grow.
-const MENDED: [Metric<Findings>; 5] = [
+const MENDED: [Metric<Findings>; 10] = [
     (
         "ottla_repaired_heads",
         "Damaged heads of batches that reads repaired.",
@@ -76,6 +76,31 @@ const MENDED: [Metric<Findings>; 5] = [
         "ottla_recovery_scanned_bytes",
         "Bytes of records that recovery read.",
         |f| f.scanned_bytes,
+    ),
+    (
+        "ottla_compaction_passes",
+        "How often a log was compacted.",
+        |f| f.compaction.passes,
+    ),
+    (
+        "ottla_compaction_read_bytes",
+        "Bytes of records that compaction read.",
+        |f| f.compaction.read_bytes,
+    ),
+    (
+        "ottla_compaction_written_bytes",
+        "Bytes of records that compaction wrote anew.",
+        |f| f.compaction.written_bytes,
+    ),
+    (
+        "ottla_compaction_removed_records",
+        "Records that compaction took out: another of their key is newer, or they were old tombstones.",
+        |f| f.compaction.removed_records,
+    ),
+    (
+        "ottla_compaction_failures",
+        "How often compaction left something of a log as it is, because it could not be written anew.",
+        |f| f.compaction.failures,
     ),
     (
         "ottla_recovery_cut_bytes",

@@ -98,6 +98,7 @@ fn open_disk(vfs: &SimVfs) -> Disk {
         durability: Durability::Fsync,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        compaction: storage_disk::CompactionOptions::default(),
         retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 100,
     };
@@ -202,7 +203,7 @@ async fn what_the_store_found_and_mended_shows_in_the_metrics() {
             assert!(metrics.contains(&line), "{what}: {line:?} in {metrics}");
         }
         let labels = metrics.matches("_findings_total{label=").count();
-        assert_eq!(labels, 17, "{what}: {metrics}");
+        assert_eq!(labels, 19, "{what}: {metrics}");
         drop((pages, broker));
         disk.close().unwrap();
     }

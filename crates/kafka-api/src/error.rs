@@ -104,6 +104,7 @@ impl Coded for DeleteRecordsError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Partition(error) => error.code(),
+            Self::NotByPolicy { .. } => ErrorCode::PolicyViolation,
             Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             Self::NoSpace(_) => ErrorCode::KafkaStorageError,
         }
@@ -164,6 +165,7 @@ impl Coded for ProduceError {
             Self::InvalidTimestamp { .. } | Self::InvalidTimestampType { .. } => {
                 ErrorCode::InvalidTimestamp
             }
+            Self::WithoutKey { .. } => ErrorCode::InvalidRecord,
             Self::TransactionsNotSupported { .. } => ErrorCode::TransactionalIdAuthorizationFailed,
         }
     }

@@ -56,6 +56,8 @@ struct Refusal {
     message: String,
     /// The records that are to blame, counted from 0, where that is known.
     records: Vec<i32>,
+    /// What is wrong with each of them, if not only the message says so.
+    blame: Option<String>,
 }
 
 impl Refusal {
@@ -64,6 +66,7 @@ impl Refusal {
             code,
             message: message.into(),
             records: Vec::new(),
+            blame: None,
         }
     }
 }
@@ -77,14 +80,23 @@ impl From<AppendError> for Refusal {
 impl From<ProduceError> for Refusal {
     fn from(error: ProduceError) -> Self {
         let (code, message) = (error.code(), error.to_string());
-        let records = match error {
-            ProduceError::InvalidTimestamp { records, .. } => records,
-            _ => Vec::new(),
+        let (records, blame) = match error {
+            ProduceError::InvalidTimestamp { records, .. } => (records, None),
+            ProduceError::WithoutKey {
+                topic,
+                partition,
+                records,
+            } => {
+                let blame = broker::without_key(&topic, partition);
+                (records, Some(blame))
+            }
+            _ => (Vec::new(), None),
         };
         Self {
             code,
             message,
             records,
+            blame,
         }
     }
 }
@@ -344,9 +356,10 @@ async fn settle(
 }
 
 fn failed(index: i32, refusal: Refusal) -> PartitionProduceResponse {
+    let text = refusal.blame.as_deref().map(error_message);
     let blame = |batch_index| BatchIndexAndErrorMessage {
         batch_index,
-        batch_index_error_message: None,
+        batch_index_error_message: text.clone(),
     };
     PartitionProduceResponse {
         index,

@@ -11,7 +11,7 @@ use crate::header::{
     NO_PRODUCER_ID, NO_SEQUENCE,
 };
 use crate::offset::Offset;
-use crate::record::Header;
+use crate::record::{Header, Record};
 use crate::varint::{put_varint, put_varlong, varint_size, varlong_size};
 
 /// Leader epoch of a batch that no broker has placed yet.
@@ -87,39 +87,11 @@ impl BatchBuilder {
                 delta,
             })
         })?;
-        let size = record_size(timestamp_delta, self.record_count, (key, value), headers);
-        let total_bytes = self
-            .bytes
-            .len()
-            .saturating_add(varint_size(i32::MAX))
-            .saturating_add(size);
-        // A batch's length, and so every length in it, is an i32.
-        let length = int(total_bytes).and_then(|_| int(size))?;
-        put_varint(&mut self.bytes, length);
-        self.bytes.put_i8(0);
-        put_varlong(&mut self.bytes, timestamp_delta);
-        put_varint(&mut self.bytes, self.record_count);
-        self.put_nullable(key)?;
-        self.put_nullable(value)?;
-        put_varint(&mut self.bytes, int(headers.len())?);
-        for header in headers {
-            put_varint(&mut self.bytes, int(header.key.len())?);
-            self.bytes.put_slice(&header.key);
-            self.put_nullable(header.value.as_deref())?;
-        }
+        let deltas = (timestamp_delta, self.record_count);
+        put_fields(&mut self.bytes, deltas, (key, value), headers)?;
         self.base_timestamp_ms = base_timestamp_ms;
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         self.record_count = self.record_count.saturating_add(1);
-        Ok(())
-    }
-
-    fn put_nullable(&mut self, field: Option<&[u8]>) -> Result<(), BatchError> {
-        let Some(bytes) = field else {
-            put_varint(&mut self.bytes, NULL);
-            return Ok(());
-        };
-        put_varint(&mut self.bytes, int(bytes.len())?);
-        self.bytes.put_slice(bytes);
         Ok(())
     }
 
@@ -181,6 +153,55 @@ impl BatchBuilder {
     }
 }
 
+/// Adds a record to a body.
+pub(crate) fn put_record(
+    body: &mut BytesMut,
+    deltas: (i64, i32),
+    record: &Record,
+) -> Result<(), BatchError> {
+    let fields = (record.key.as_deref(), record.value.as_deref());
+    put_fields(body, deltas, fields, &record.headers)
+}
+
+/// Adds a record with these deltas of timestamp and offset. `body` is unchanged if it is refused.
+fn put_fields(
+    body: &mut BytesMut,
+    (timestamp_delta, offset_delta): (i64, i32),
+    (key, value): (Option<&[u8]>, Option<&[u8]>),
+    headers: &[Header],
+) -> Result<(), BatchError> {
+    let size = record_size(timestamp_delta, offset_delta, (key, value), headers);
+    let total_bytes = body
+        .len()
+        .saturating_add(varint_size(i32::MAX))
+        .saturating_add(size);
+    // A batch's length, and so every length in it, is an i32.
+    let length = int(total_bytes).and_then(|_| int(size))?;
+    put_varint(body, length);
+    body.put_i8(0);
+    put_varlong(body, timestamp_delta);
+    put_varint(body, offset_delta);
+    put_nullable(body, key)?;
+    put_nullable(body, value)?;
+    put_varint(body, int(headers.len())?);
+    for header in headers {
+        put_varint(body, int(header.key.len())?);
+        body.put_slice(&header.key);
+        put_nullable(body, header.value.as_deref())?;
+    }
+    Ok(())
+}
+
+fn put_nullable(body: &mut BytesMut, field: Option<&[u8]>) -> Result<(), BatchError> {
+    let Some(bytes) = field else {
+        put_varint(body, NULL);
+        return Ok(());
+    };
+    put_varint(body, int(bytes.len())?);
+    body.put_slice(bytes);
+    Ok(())
+}
+
 /// Makes `bytes`, room for a header and then the records, the batch with this header. Its length and
 /// its checksum come from the bytes.
 pub(crate) fn seal(
@@ -231,7 +252,7 @@ fn length_size(length: usize) -> usize {
     varint_size(i32::try_from(length).unwrap_or(i32::MAX))
 }
 
-fn int(size_bytes: usize) -> Result<i32, BatchError> {
+pub(crate) fn int(size_bytes: usize) -> Result<i32, BatchError> {
     const LIMIT: i32 = i32::MAX;
     i32::try_from(size_bytes)
         .ok()

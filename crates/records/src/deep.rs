@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::budget::DecodeBudget;
 use crate::codec::{Decompress, decompress};
 use crate::error::BatchError;
-use crate::parse::{HeaderSink, Parser, Source};
+use crate::parse::{Fields, HeaderSink, Parser, Source};
 use crate::record::whole_batch;
 
 /// Opens one whole batch and checks each record: lengths are exact, offsets rise within the batch
@@ -20,6 +20,21 @@ pub fn validate_records_deep(batch: &[u8], budget: &mut DecodeBudget) -> Result<
     opened(batch, budget).map(drop)
 }
 
+/// As [`validate_records_deep`], and says which records have no key, counted from 0.
+pub fn records_without_key(
+    batch: &[u8],
+    budget: &mut DecodeBudget,
+) -> Result<Vec<i32>, BatchError> {
+    let (mut found, mut index) = (Vec::new(), 0_i32);
+    walk(batch, budget, |fields| {
+        if fields.key.is_none() {
+            found.push(index);
+        }
+        index = index.saturating_add(1);
+    })?;
+    Ok(found)
+}
+
 /// What opening a whole batch shows of it.
 pub(crate) struct Opened {
     /// The largest timestamp of its records; `None` where it has none.
@@ -30,6 +45,14 @@ pub(crate) struct Opened {
 
 /// As [`validate_records_deep`], and what was seen.
 pub(crate) fn opened(batch: &[u8], budget: &mut DecodeBudget) -> Result<Opened, BatchError> {
+    walk(batch, budget, |_| {})
+}
+
+fn walk(
+    batch: &[u8],
+    budget: &mut DecodeBudget,
+    mut look_at: impl FnMut(&Fields<()>),
+) -> Result<Opened, BatchError> {
     let (header, body) = whole_batch(batch)?;
     let before_bytes = budget.remaining_bytes();
     let decompressor = decompress(header.attributes.codec()?, body)?;
@@ -49,6 +72,7 @@ pub(crate) fn opened(batch: &[u8], budget: &mut DecodeBudget) -> Result<Opened, 
     let mut max_timestamp_ms = None;
     while let Some(fields) = parser.next(&mut Uncounted)? {
         max_timestamp_ms = max_timestamp_ms.max(Some(fields.timestamp_ms));
+        look_at(&fields);
     }
     drop(parser);
     let body_bytes = if is_compressed {

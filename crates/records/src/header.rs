@@ -141,6 +141,15 @@ impl Attributes {
     pub(crate) const fn with_transactional(self) -> Self {
         Self(self.0 | Self::TRANSACTIONAL)
     }
+
+    pub(crate) const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
+    /// What still holds of a batch that lost its records.
+    pub(crate) const fn of_empty(self) -> Self {
+        Self(self.0 & (Self::LOG_APPEND_TIME | Self::TRANSACTIONAL | Self::CONTROL))
+    }
 }
 
 /// The header of a batch, as numbers.

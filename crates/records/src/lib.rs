@@ -28,6 +28,7 @@ mod offset;
 mod parse;
 mod recode;
 mod record;
+pub mod rewrite;
 pub mod varint;
 
 pub use budget::DecodeBudget;
@@ -35,7 +36,7 @@ pub use builder::BatchBuilder;
 pub use check::{CheckLimits, CheckedBatch, check};
 pub use checksum::{crc_of, crc_ok};
 pub use codec::{Codec, Compression, UnknownCodecName};
-pub use deep::validate_records_deep;
+pub use deep::{records_without_key, validate_records_deep};
 pub use error::{BatchError, RecordError};
 pub use header::{
     Attributes, BatchHeader, CRC_START, HEADER_BYTES, LOG_OVERHEAD_BYTES, MAGIC, NO_PRODUCER_EPOCH,

@@ -21,4 +21,4 @@ pub use kafka_api::Advertise;
 pub use listener::BindError;
 pub use port_owner::port_owner;
 pub use running::{Running, ServerOptions, StartError, start};
-pub use storage_disk::{DiskOptions, Durability, OpenDiskError};
+pub use storage_disk::{CompactionOptions, DiskOptions, Durability, OpenDiskError};

@@ -34,6 +34,7 @@ fn options(directory: &std::path::Path) -> ServerOptions {
             durability: Durability::Fsync,
             min_free_bytes: 0,
             scrub_bytes_per_second: 0,
+            compaction: server::CompactionOptions::default(),
             retention_check_interval: std::time::Duration::from_secs(10),
             open_files_max: 100,
         },

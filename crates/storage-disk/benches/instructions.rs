@@ -129,6 +129,7 @@ fn with_log(part: fn(&dyn Log)) {
         durability: Durability::Os,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        compaction: storage_disk::CompactionOptions::default(),
         retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 64,
     };

@@ -13,8 +13,8 @@
 //! ([`replay`]), before anything is judged by what the logs hold. So:
 //!
 //! IMPORTANT: what lies below the durable end of a log does not change while this process runs, but
-//! for a head that is put back as it was. Who changes that, as compaction would, has to wait until no
-//! live generation has anything of the log. A segment may be removed once the journal says durably
+//! for a head that is put back as it was. Compaction, which changes that, leaves alone the first
+//! segment of which a live generation has anything, and those behind it. A segment may be removed once the journal says durably
 //! that the log starts behind it: a replay leaves alone what it finds missing there.
 //!
 //! A failed write or sync ends everything, as with any other file; only a full disk (a file system

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use clock::Clock;
+use clock::{Clock, Rng, SystemRng};
 use parking_lot::Mutex;
 use storage::StorageFailure;
 use vfs::Vfs;
 
 use crate::commit_file::{CommitFile, Sizes};
+use crate::compact::{Cleaner, HashKey};
 use crate::files::OpenFiles;
 use crate::flush::{Flusher, PARALLEL_SYNCS};
 use crate::health::Health;
@@ -47,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) tally: Tally,
     pub(crate) scrub: Scrub,
     pub(crate) retention: Retention,
+    pub(crate) cleaner: Cleaner,
     log_numbers: AtomicU64,
     closed: AtomicBool,
 }
@@ -57,6 +59,15 @@ pub(crate) enum Workers {
     Threads,
     #[cfg(any(test, fuzzing))]
     Manual,
+}
+
+/// Chance, so that nobody can know which keys are taken for one; the same in every test.
+fn hash_key(workers: Workers) -> HashKey {
+    match workers {
+        Workers::Threads => HashKey(SystemRng.next_u64(), SystemRng.next_u64()),
+        #[cfg(any(test, fuzzing))]
+        Workers::Manual => HashKey(1, 2),
+    }
 }
 
 impl Context {
@@ -102,6 +113,7 @@ impl Context {
             tally: Tally::default(),
             retention: Retention::new(options.retention_check_interval, last_seen_ms),
             scrub: Scrub::new(options.scrub_bytes_per_second),
+            cleaner: Cleaner::new(options.compaction, hash_key(workers), last_seen_ms),
             closed: AtomicBool::new(false),
         }
     }

@@ -51,6 +51,18 @@ impl IndexCache {
         self.held.lock().remove(key);
     }
 
+    /// Lets go of all indexes of a log by its old number.
+    pub(crate) fn forget_log(&self, log: u64) {
+        let mut held = self.held.lock();
+        let (gone, kept) = std::mem::take(&mut held.indexes)
+            .into_iter()
+            .partition(|(key, _)| key.log == log);
+        held.indexes = kept;
+        let gone: VecDeque<(FileKey, Arc<SegmentIndex>)> = gone;
+        let freed = gone.iter().map(|(_, index)| index.size_bytes()).sum();
+        held.size_bytes = held.size_bytes.saturating_sub(freed);
+    }
+
     /// As if others had taken all the room.
     #[cfg(test)]
     pub(crate) fn clear(&self) {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use storage::StorageFailure;
 
 mod commit_file;
+mod compact;
 mod context;
 pub mod directory;
 mod epoch_file;
@@ -66,7 +67,7 @@ pub use directory::{DataDirectory, OpenDiskError};
 pub use error::WriteError;
 pub use metadata::DiskMetadata;
 pub use open::{Disk, open};
-pub use options::{DiskOptions, Durability, UnknownDurability};
+pub use options::{CompactionOptions, DiskOptions, Durability, UnknownDurability};
 pub use recovery::{Label, RecoveryReport};
 pub use store::DiskStore;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use records::Offset;
 use vfs::{EntryKind, Vfs};
 
+use crate::compact::{CLEANED_SUFFIX, Swap};
 use crate::paths::{DELETED_SUFFIX, SegmentFile, TEMPORARY_SUFFIX};
 use crate::position::Position;
 
@@ -30,6 +31,8 @@ pub(crate) struct Listing {
     pub(crate) snapshots: Vec<Offset>,
     /// Base offsets of segments with a quarantine list, in order.
     pub(crate) quarantines: Vec<Offset>,
+    /// Segments that are to take the place of others, in order.
+    pub(crate) swaps: Vec<Swap>,
     /// Names that a crash left behind.
     pub(crate) leftovers: Vec<String>,
 }
@@ -46,11 +49,15 @@ pub(crate) fn list(vfs: &dyn Vfs, directory: &Path) -> io::Result<Option<Listing
         .into_iter()
         .filter(|entry| entry.kind == EntryKind::File)
     {
-        if [TEMPORARY_SUFFIX, DELETED_SUFFIX]
+        if [TEMPORARY_SUFFIX, DELETED_SUFFIX, CLEANED_SUFFIX]
             .iter()
             .any(|suffix| entry.name.ends_with(suffix))
         {
             listing.leftovers.push(entry.name);
+            continue;
+        }
+        if let Some(swap) = Swap::parse(&entry.name) {
+            listing.swaps.push(swap);
             continue;
         }
         match SegmentFile::parse(&entry.name).filter(|(base, _)| *base <= BASE_MAX) {
@@ -69,5 +76,6 @@ pub(crate) fn list(vfs: &dyn Vfs, directory: &Path) -> io::Result<Option<Listing
     listing.logs.sort_unstable_by_key(|log| log.base);
     listing.snapshots.sort_unstable();
     listing.quarantines.sort_unstable();
+    listing.swaps.sort_unstable();
     Ok(Some(listing))
 }

@@ -15,10 +15,12 @@
 //! - `times`: from a time to an offset
 //! - `trim`: where the log begins
 //! - `expire`: which segments are too old or too many
+//! - `compact`: which segments are to be written anew, and the change from the old to the new
 //! - `load`: what is read when a log is used first
 //! - `rounds`: what the sync thread and the maintenance thread ask of a log
 
 mod append;
+mod compact;
 mod damage;
 mod epochs;
 mod expire;
@@ -36,7 +38,7 @@ mod trim;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -50,9 +52,11 @@ use storage::{
 use tokio::sync::oneshot;
 
 use crate::context::Context;
+use crate::files::FileKey;
 use crate::names;
 use crate::window::{Access, Fault};
 
+pub(crate) use compact::{Cleanable, Reading, Swapped};
 pub(crate) use rounds::RoundWork;
 pub(crate) use share::{Piece, Share};
 pub(crate) use state::{Mark, Place};
@@ -75,8 +79,8 @@ pub(crate) struct DiskLog {
     context: Arc<Context>,
     topic: Arc<TopicPlace>,
     partition: u32,
-    /// Names the log's open files.
-    number: u64,
+    /// Names the log's open files, and is another one once some of them were replaced.
+    number: AtomicU64,
     log_start: AtomicI64,
     high_watermark: AtomicI64,
     log_end: AtomicI64,
@@ -116,7 +120,7 @@ impl DiskLog {
         );
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            number: context.next_log_number(),
+            number: AtomicU64::new(context.next_log_number()),
             context,
             topic,
             partition,
@@ -172,12 +176,28 @@ impl DiskLog {
         &self.topic.name
     }
 
-    fn config(&self) -> LogConfig {
+    fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    fn key(&self, base: Offset) -> FileKey {
+        FileKey {
+            log: self.number(),
+            base,
+        }
+    }
+
+    pub(crate) fn config(&self) -> LogConfig {
         *self.topic.config.read()
     }
 
     fn end(&self) -> Offset {
         Offset::new(self.log_end.load(Ordering::Acquire))
+    }
+
+    /// Where the log begins.
+    pub(crate) fn start_offset(&self) -> Offset {
+        self.start()
     }
 
     fn start(&self) -> Offset {
@@ -244,7 +264,7 @@ impl DiskLog {
             state.quarantine = None;
             self.count_lost(&state);
         }
-        self.context.files.forget(self.number);
+        self.context.files.forget(self.number());
         self.fail(&failure);
         // The journal lets go of it there.
         self.context.upkeep.submit(self.me());

@@ -16,6 +16,7 @@ use records::{BatchHeader, Offset};
 use storage::PartitionId;
 use vfs::{EntryKind, File, OpenMode, Vfs};
 
+use crate::compact::Swap;
 use crate::directory::partition_of;
 use crate::listing;
 use crate::mend::{Head, Mender, Verdict};
@@ -131,6 +132,9 @@ pub(super) struct Segment {
     pub(super) base: Offset,
     pub(super) size: Position,
     pub(super) file: Arc<dyn File>,
+    /// A compaction put it in the place of others and was interrupted: what stands beside speaks of
+    /// them.
+    pub(super) is_swap: bool,
 }
 
 pub(super) enum Seen {
@@ -151,11 +155,21 @@ pub(super) fn segments_of(vfs: &dyn Vfs, path: &Path) -> Result<Vec<Segment>, Of
             if listing.logs.is_empty() {
                 return Err(OfflineError::NoLog(path.to_owned()));
             }
-            let paths = listing
-                .logs
+            // What a compaction put in the place of others counts, though it was interrupted.
+            let is_replaced = |base| listing.swaps.iter().any(|swap| swap.replaces(base));
+            let logs = listing.logs.iter().map(|log| log.base);
+            let logs = logs.filter(|base| !is_replaced(*base));
+            let paths = logs.map(|base| (base, SegmentFile::Log.path(path, base)));
+            let swaps = listing
+                .swaps
                 .iter()
-                .map(|log| SegmentFile::Log.path(path, log.base));
-            paths.map(|path| Segment::open(vfs, &path)).collect()
+                .map(|swap| (swap.base, swap.path(path)));
+            let mut paths: Vec<(Offset, PathBuf)> = paths.chain(swaps).collect();
+            paths.sort_unstable();
+            paths
+                .iter()
+                .map(|(_, path)| Segment::open(vfs, path))
+                .collect()
         }
     }
 }
@@ -222,6 +236,9 @@ impl Segment {
         let Some(directory) = self.path.parent() else {
             return Ok(None);
         };
+        if self.is_swap {
+            return Ok(None);
+        }
         let path = SegmentFile::Spans.path(directory, self.base);
         let bytes = read_optional(vfs, &path)?;
         let owner = || owner(vfs, directory, self.base);
@@ -232,9 +249,12 @@ impl Segment {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        let parsed = name.as_deref().and_then(SegmentFile::parse);
-        let Some((base, SegmentFile::Log)) = parsed else {
-            return Err(OfflineError::NoLog(path.to_owned()));
+        let name = name.as_deref().unwrap_or_default();
+        let swap = Swap::parse(name);
+        let base = match (SegmentFile::parse(name), swap) {
+            (Some((base, SegmentFile::Log)), _) => base,
+            (_, Some(swap)) => swap.base,
+            _ => return Err(OfflineError::NoLog(path.to_owned())),
         };
         let file = vfs.open(path, OpenMode::Read).map_err(at(path))?;
         let size = Position::end_of(file.size_bytes().map_err(at(path))?);
@@ -243,6 +263,7 @@ impl Segment {
             base,
             size,
             file,
+            is_swap: swap.is_some(),
         })
     }
 

@@ -318,6 +318,11 @@ impl Disk {
         let run = move || shared.context.retention.run(&shared);
         spawn("ottla-retention", Box::new(run))?;
         let shared = Arc::clone(&self.shared);
+        if shared.context.cleaner.is_wanted() {
+            let run = move || shared.context.cleaner.run(&shared);
+            spawn("ottla-compact", Box::new(run))?;
+        }
+        let shared = Arc::clone(&self.shared);
         if shared.context.scrub.is_wanted() {
             let run = move || shared.context.scrub.run(&shared);
             spawn("ottla-scrub", Box::new(run))?;
@@ -329,6 +334,7 @@ impl Disk {
         self.shared.context.flusher.stop();
         self.shared.context.upkeep.stop();
         self.shared.context.scrub.stop();
+        self.shared.context.cleaner.stop();
         self.shared.context.retention.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {

@@ -77,6 +77,32 @@ pub struct DiskOptions {
     pub open_files_max: usize,
     /// How fast the scrub reads at most; 0 turns it off.
     pub scrub_bytes_per_second: u64,
+    /// How logs are compacted.
+    pub compaction: CompactionOptions,
+}
+
+/// What compacting may take, and how often it is asked what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactionOptions {
+    /// Without it, nothing is compacted.
+    pub enabled: bool,
+    /// The memory that it may take.
+    pub dedupe_bytes: usize,
+    /// How fast it reads and writes, both together; `None`: as fast as it can.
+    pub bytes_per_second: Option<u64>,
+    /// How long it sleeps when nothing is due.
+    pub backoff: Duration,
+}
+
+impl Default for CompactionOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            dedupe_bytes: 128 * 1024 * 1024,
+            bytes_per_second: None,
+            backoff: Duration::from_secs(15),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,19 @@ impl SegmentFile {
         Self::Quarantine,
     ];
 
+    /// All that speak of the batches of a segment. The log last: what stands beside it must not be
+    /// left for another one with the same base.
+    pub(crate) const OF_SEGMENT: [Self; 5] = [
+        Self::Quarantine,
+        Self::Spans,
+        Self::TimeIndex,
+        Self::Index,
+        Self::Log,
+    ];
+    /// As [`SegmentFile::OF_SEGMENT`], without the log.
+    pub(crate) const BESIDE_LOG: [Self; 4] =
+        [Self::Quarantine, Self::Spans, Self::TimeIndex, Self::Index];
+
     const fn extension(self) -> &'static str {
         match self {
             Self::Log => "log",

@@ -10,6 +10,7 @@
 //! - `scan`: inside one segment
 //! - `mend`: what is repaired before
 //! - `keep`: what is noted in quarantine lists
+//! - `swaps`: compactions that were interrupted
 //! - `settle`: where appends go on, and the files beside the log
 
 mod front;
@@ -19,6 +20,7 @@ mod report;
 mod scan;
 mod segments;
 mod settle;
+mod swaps;
 mod table;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use sabotage::{Safeguard, skips};
 use storage::PartitionId;
 use vfs::{File, OpenMode, Vfs};
 
+use crate::compact::checkpoint;
 use crate::listing::{self, Listing, LogFile};
 use crate::log::{Mark, Place};
 use crate::names;
@@ -138,6 +141,7 @@ struct Scanned {
 
 impl Recovery<'_> {
     fn run(&mut self, listing: Listing) -> Result<Place, Fault> {
+        let listing = self.finish_swaps(listing)?;
         self.remove_leftovers(&listing)?;
         self.remove_orphans(&listing)?;
         let mut unsure = 0;
@@ -154,6 +158,8 @@ impl Recovery<'_> {
             spans::trim(self.vfs, (self.directory, end.base), end.position)?;
         }
         let log_start = self.place_start(first, end.offset);
+        let checkpoint = (self.circumstances.partition, end.offset);
+        self.changed |= checkpoint::remove_past(self.vfs, self.directory, checkpoint)?;
         self.clear_indexes(&scanned.kept, front)?;
         self.remove_future_snapshots(&listing, end.offset)?;
         self.save_epochs(&scanned, end.offset)?;

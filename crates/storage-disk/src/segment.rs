@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use records::{BatchHeader, Offset};
+use vfs::File;
 
 use crate::position::Position;
 use crate::segment_index::SegmentIndex;
@@ -62,6 +63,8 @@ pub(crate) struct SealedSegment {
     pub(crate) verified: Verified,
     /// The largest timestamp, once somebody asked.
     pub(crate) largest_ms: Option<i64>,
+    /// Its file, while another one stands under its name.
+    pub(crate) held: Option<Arc<dyn File>>,
 }
 
 /// The segment that is appended to.
@@ -133,6 +136,7 @@ impl ActiveSegment {
                 size,
                 verified,
                 largest_ms,
+                held: None,
             },
             Arc::new(index),
         )

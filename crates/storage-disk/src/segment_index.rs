@@ -115,7 +115,10 @@ impl SegmentIndex {
         let Some(relative_last) = self.relative(header.last_offset()) else {
             return;
         };
-        self.note_time(header.max_timestamp_ms, relative_last);
+        // What compaction left empty has no record of any time.
+        if header.record_count > 0 {
+            self.note_time(header.max_timestamp_ms, relative_last);
+        }
         let interval_bytes = usize::try_from(interval_bytes).expect("32 bits fit a usize");
         let entry = IndexEntry {
             relative_last,
@@ -288,7 +291,9 @@ impl SegmentIndex {
                     if found.header.last_offset() == right || skips(Safeguard::IndexCheckLoad) =>
                 {
                     self.bytes_since_entry = found.header.size_bytes();
-                    self.note_time(found.header.max_timestamp_ms, last.relative_last);
+                    if found.header.record_count > 0 {
+                        self.note_time(found.header.max_timestamp_ms, last.relative_last);
+                    }
                 }
                 _ => return Ok(false),
             }

@@ -110,6 +110,32 @@ impl Tally {
         add(&mut deleted.size_bytes, bytes);
     }
 
+    /// A log was compacted.
+    pub(crate) fn add_compaction_pass(&self) {
+        add(&mut self.known.lock().findings.compaction.passes, 1);
+    }
+
+    /// Something could not be written anew.
+    pub(crate) fn add_compaction_failure(&self) {
+        add(&mut self.known.lock().findings.compaction.failures, 1);
+    }
+
+    /// A compaction read and wrote so many bytes.
+    pub(crate) fn add_compaction_bytes(&self, read: usize, written: usize) {
+        let compaction = &mut self.known.lock().findings.compaction;
+        let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        add(&mut compaction.read_bytes, bytes(read));
+        add(&mut compaction.written_bytes, bytes(written));
+    }
+
+    /// So many records went.
+    pub(crate) fn add_compacted(&self, records: u64) {
+        add(
+            &mut self.known.lock().findings.compaction.removed_records,
+            records,
+        );
+    }
+
     /// Whether the wall clock may say how old records are.
     pub(crate) fn set_time_trusted(&self, trusted: bool) {
         self.known.lock().findings.clock_jumped = !trusted;

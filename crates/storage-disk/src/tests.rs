@@ -1,5 +1,6 @@
 //! Tests of a whole data directory.
 
+mod compaction;
 mod conformance;
 mod damage;
 mod epochs;

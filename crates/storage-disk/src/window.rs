@@ -18,6 +18,9 @@ pub(crate) enum Access {
     /// As [`Access::Blocking`], for bytes that nobody asked for: see [`File::read_passing_at`].
     /// They are verified, whatever was verified before.
     Passing,
+    /// As [`Access::Blocking`], for bytes that are to be written elsewhere: they are verified, too,
+    /// whatever was verified before.
+    Anew,
 }
 
 /// Why a read did not happen.
@@ -59,7 +62,7 @@ pub(crate) fn fill(
     while let Some(rest) = target.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         let from = at.plus(filled).bytes();
         let count = match access {
-            Access::Blocking => file.read_at(rest, from)?,
+            Access::Blocking | Access::Anew => file.read_at(rest, from)?,
             Access::Passing => file.read_passing_at(rest, from)?,
             Access::Cached => file.read_cached_at(rest, from)?.ok_or(Fault::NotCached)?,
         };
@@ -116,7 +119,7 @@ impl<'a> Window<'a> {
             let rest = self.buffer.get_mut(filled..).unwrap_or_default();
             let from = at.plus(filled).bytes();
             let read = match self.access {
-                Access::Blocking => self.file.read_at(rest, from).map(Some),
+                Access::Blocking | Access::Anew => self.file.read_at(rest, from).map(Some),
                 Access::Passing => self.file.read_passing_at(rest, from).map(Some),
                 Access::Cached => self.file.read_cached_at(rest, from),
             };

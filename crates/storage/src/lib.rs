@@ -36,8 +36,10 @@ pub use metadata::{
 };
 pub use producer_state::{ProducedBatch, ProducerEntry, ProducerTable, Verdict};
 pub use progress::Progress;
-pub use store::{Deleted, Findings, LogStore, OpenError, StoreError, Volume};
-pub use topic::{InvalidTopicName, LogConfig, PartitionId, TopicId, TopicMeta, TopicName};
+pub use store::{Compaction, Deleted, Findings, LogStore, OpenError, StoreError, Volume};
+pub use topic::{
+    CompactionConfig, InvalidTopicName, LogConfig, PartitionId, TopicId, TopicMeta, TopicName,
+};
 pub use wait::{WaitList, Waiter};
 
 /// A boxed future, as the traits return them: one allocation for each call that may wait.

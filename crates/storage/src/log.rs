@@ -23,7 +23,9 @@ use crate::{BoxFuture, BytesPermit};
 /// Must: keep the order of `ends` above at every moment; never let `log_start`, `last_stable` or
 /// `high_watermark` move back; never show a reader what is not durable (in the mode that promises
 /// it); never issue an offset again that was acknowledged as durable or was visible.
-/// May: refuse any append with an error. Must not: open or change the records of a batch.
+/// May: refuse any append with an error; put batches without records in the place of records that
+/// are not the newest of their key, where the log is configured so. Must not: open or change the
+/// records of a batch otherwise.
 pub trait Log: Send + Sync + std::fmt::Debug {
     /// Fixes the place of `batch`: when this returns, a later append goes behind it. Patches base
     /// offset and leader epoch into the batch and applies the producer rules

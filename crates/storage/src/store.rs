@@ -63,8 +63,25 @@ pub struct Findings {
     /// What lies before the start of its log since the store was opened, by the reason: all reasons
     /// that the store knows.
     pub deleted: BTreeMap<&'static str, Deleted>,
+    /// What compaction did.
+    pub compaction: Compaction,
     /// The wall clock jumped: until it is believed again, nothing is deleted by its age.
     pub clock_jumped: bool,
+}
+
+/// What compaction did since the store was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compaction {
+    /// How often a log was compacted.
+    pub passes: u64,
+    /// Bytes of records that were read for it.
+    pub read_bytes: u64,
+    /// Bytes of records that were written anew.
+    pub written_bytes: u64,
+    /// Records that went: another of their key is newer, or they were old tombstones.
+    pub removed_records: u64,
+    /// How often something could not be written anew and was left as it is.
+    pub failures: u64,
 }
 
 /// What was deleted for one reason.

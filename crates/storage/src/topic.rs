@@ -132,6 +132,48 @@ pub struct LogConfig {
     /// A log that is larger than this loses its oldest segments, as long as it does not get smaller
     /// than this (`retention.bytes`); `None`: never.
     pub retention_bytes: Option<u64>,
+    /// Whether only the newest record of each key is kept (`cleanup.policy` has `compact`).
+    pub compacts: bool,
+    /// When a log is compacted, and what of it.
+    pub compaction: CompactionConfig,
+}
+
+/// When a log is compacted, and what of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactionConfig {
+    /// More than this share of the log must be new, in millionths (`min.cleanable.dirty.ratio`).
+    pub dirty_ratio_min_ppm: u32,
+    /// How long a tombstone stays once it is the newest of its key and was seen by a compaction
+    /// (`delete.retention.ms`).
+    pub delete_retention: Duration,
+    /// Records that are younger than this are left alone (`min.compaction.lag.ms`).
+    pub lag_min: Duration,
+    /// A log with records that are older than this and new is compacted whatever the ratio is
+    /// (`max.compaction.lag.ms`).
+    pub lag_max: Duration,
+}
+
+impl Default for CompactionConfig {
+    fn default() -> Self {
+        Self {
+            dirty_ratio_min_ppm: 500_000,
+            delete_retention: Duration::from_hours(24),
+            lag_min: Duration::ZERO,
+            lag_max: Duration::MAX,
+        }
+    }
+}
+
+impl LogConfig {
+    /// A segment that is older rolls at the next append: where compaction must not wait for long,
+    /// the active segment must not either (Kafka's `LogConfig.maxSegmentMs`).
+    pub fn segment_age_max(&self) -> Duration {
+        if self.compacts {
+            self.segment_ms.min(self.compaction.lag_max)
+        } else {
+            self.segment_ms
+        }
+    }
 }
 
 impl Default for LogConfig {
@@ -144,6 +186,8 @@ impl Default for LogConfig {
             deletes: true,
             retention: None,
             retention_bytes: None,
+            compacts: false,
+            compaction: CompactionConfig::default(),
         }
     }
 }

@@ -181,8 +181,8 @@ async fn configs_are_checked() {
         ),
         (
             "cleanup.policy",
-            Some("compact"),
-            "compaction is not built yet",
+            Some("squash"),
+            "it must be a list of these, each once",
         ),
     ] {
         let new = NewTopic {

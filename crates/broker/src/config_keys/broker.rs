@@ -201,40 +201,59 @@ pub const BROKER_KEYS: &[ConfigKey] = &[
         "The addresses listened on.",
     ),
     key(
+        "log.cleaner.backoff.ms",
+        long(0),
+        "15000",
+        "How long compaction sleeps when no log is due.",
+    ),
+    key(
+        "log.cleaner.dedupe.buffer.size",
+        long(1_048_577),
+        "134217728",
+        "The memory that compaction may take, its buffers included; it is taken while it works.",
+    ),
+    key(
         "log.cleaner.delete.retention.ms",
         long(0),
         "86400000",
         "Where a topic does not say: delete.retention.ms.",
-    )
-    .idle(),
+    ),
+    key(
+        "log.cleaner.enable",
+        BOOLEAN,
+        "true",
+        "Whether topics with cleanup.policy=compact are compacted.",
+    ),
+    key(
+        "log.cleaner.io.max.bytes.per.second",
+        (ConfigKind::Double, Rule::Fraction(1.0, f64::MAX)),
+        "1.7976931348623157E308",
+        "How fast compaction reads and writes, both together.",
+    ),
     key(
         "log.cleaner.max.compaction.lag.ms",
         long(1),
         "9223372036854775807",
         "Where a topic does not say: max.compaction.lag.ms.",
-    )
-    .idle(),
+    ),
     key(
         "log.cleaner.min.cleanable.ratio",
         (ConfigKind::Double, Rule::Fraction(0.0, 1.0)),
         "0.5",
         "Where a topic does not say: min.cleanable.dirty.ratio.",
-    )
-    .idle(),
+    ),
     key(
         "log.cleaner.min.compaction.lag.ms",
         long(0),
         "0",
         "Where a topic does not say: min.compaction.lag.ms.",
-    )
-    .idle(),
+    ),
     key(
         "log.cleanup.policy",
         (ConfigKind::List, Rule::ListOf(POLICIES)),
         "delete",
         "Where a topic does not say: cleanup.policy.",
-    )
-    .pinned("compaction is not built yet"),
+    ),
     null("log.dirs", LIST, "The data directory."),
     key(
         "log.flush.interval.messages",

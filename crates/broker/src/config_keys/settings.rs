@@ -10,7 +10,10 @@ use super::{
     rule,
 };
 use crate::compression::StoredCompression;
-use crate::config::{BrokerConfig, RETENTION_KEYS, duration_ms, kept_for, narrow, timestamp_type};
+use crate::config::{
+    BrokerConfig, RETENTION_KEYS, clean_up_by, duration_ms, kept_for, millionths, narrow,
+    timestamp_type,
+};
 
 /// What a topic is served by: its configs over the broker's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,19 @@ impl TopicSettings {
                 self.log.retention_bytes = u64::try_from(*bytes).ok();
             }
             (name, value) if self.compression.set(name, value) => {}
+            ("cleanup.policy", Value::List(policies)) => clean_up_by(&mut self.log, policies),
+            ("delete.retention.ms", Value::Integer(ms)) => {
+                self.log.compaction.delete_retention = duration_ms(*ms);
+            }
+            ("min.compaction.lag.ms", Value::Integer(ms)) => {
+                self.log.compaction.lag_min = duration_ms(*ms);
+            }
+            ("max.compaction.lag.ms", Value::Integer(ms)) => {
+                self.log.compaction.lag_max = duration_ms(*ms);
+            }
+            ("min.cleanable.dirty.ratio", Value::Fraction(ratio)) => {
+                self.log.compaction.dirty_ratio_min_ppm = millionths(*ratio);
+            }
             // Pinned and idle keys, and min.insync.replicas, which with one copy always acts as 1.
             _ => {}
         }

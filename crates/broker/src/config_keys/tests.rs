@@ -118,8 +118,6 @@ fn values_are_checked_by_type_and_range() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let cases = [
-        ("cleanup.policy", "compact", "delete"),
-        ("cleanup.policy", "compact,delete", "delete"),
         ("remote.storage.enable", "true", "false"),
         ("segment.jitter.ms", "1", "0"),
         ("preallocate", "true", "false"),
@@ -297,6 +295,11 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
         ("min.insync.replicas", "2"),
         ("compression.type", "zstd"),
         ("compression.zstd.level", "7"),
+        ("cleanup.policy", "compact"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("delete.retention.ms", "13"),
+        ("min.compaction.lag.ms", "14"),
+        ("max.compaction.lag.ms", "15"),
     ]);
     let mut compression = crate::StoredCompression::default();
     assert!(compression.set("compression.type", &Value::Text("zstd".into())));
@@ -312,12 +315,72 @@ fn a_topic_acts_by_its_own_configs_over_the_brokers() {
             segment_ms: std::time::Duration::from_millis(8),
             index_interval_bytes: 9,
             file_delete_delay: std::time::Duration::from_millis(10),
-            deletes: true,
+            deletes: false,
             retention: Some(std::time::Duration::from_millis(11)),
             retention_bytes: Some(12),
+            compacts: true,
+            compaction: storage::CompactionConfig {
+                dirty_ratio_min_ppm: 10_000,
+                delete_retention: std::time::Duration::from_millis(13),
+                lag_min: std::time::Duration::from_millis(14),
+                lag_max: std::time::Duration::from_millis(15),
+            },
         },
     };
     assert_eq!(TopicSettings::new(&config, &own), Ok(expected));
+}
+
+#[test]
+fn the_broker_says_how_topics_are_compacted() {
+    let mut config = BrokerConfig::default();
+    let compaction = TopicSettings::new(&config, &configs(&[]))
+        .expect("good")
+        .log;
+    assert!(compaction.deletes && !compaction.compacts);
+    for (name, value) in [
+        ("log.cleanup.policy", "compact,delete"),
+        ("log.cleaner.min.cleanable.ratio", "0.25"),
+        ("log.cleaner.delete.retention.ms", "1"),
+        ("log.cleaner.min.compaction.lag.ms", "2"),
+        ("log.cleaner.max.compaction.lag.ms", "3"),
+        ("log.cleaner.enable", "false"),
+        ("log.cleaner.backoff.ms", "4"),
+        ("log.cleaner.dedupe.buffer.size", "5000000"),
+        ("log.cleaner.io.max.bytes.per.second", "6.5"),
+    ] {
+        config.set(name, value).expect(name);
+        let key = find(ConfigScope::Broker, name).expect("it is known");
+        assert_eq!(config.value_of(key).as_deref(), Some(value), "{name}");
+    }
+    let log = TopicSettings::new(&config, &configs(&[]))
+        .expect("good")
+        .log;
+    assert!(log.deletes && log.compacts);
+    let compaction = log.compaction;
+    assert_eq!(compaction.dirty_ratio_min_ppm, 250_000);
+    let times = [
+        compaction.delete_retention,
+        compaction.lag_min,
+        compaction.lag_max,
+    ];
+    assert_eq!(times.map(|time| time.as_millis()), [1, 2, 3]);
+    let expected = crate::config::CleanerConfig {
+        enabled: false,
+        dedupe_bytes: 5_000_000,
+        bytes_per_second: Some(6),
+        backoff: std::time::Duration::from_millis(4),
+    };
+    assert_eq!(config.cleaner, expected);
+    let unlimited = BrokerConfig::default().cleaner.bytes_per_second;
+    assert_eq!(unlimited, None);
+    for bad in ["0", "-1", "NaN", "fast"] {
+        let set = config.set("log.cleaner.io.max.bytes.per.second", bad);
+        set.expect_err(bad);
+    }
+    let default = "1.7976931348623157E308";
+    let set = config.set("log.cleaner.io.max.bytes.per.second", default);
+    set.expect("Kafka's default");
+    assert_eq!(config.cleaner.bytes_per_second, None);
 }
 
 #[test]

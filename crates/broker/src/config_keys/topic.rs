@@ -51,8 +51,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "delete",
         "How old records go: by age and size (delete), or all but the newest of each key (compact).",
     )
-    .inherits("log.cleanup.policy")
-    .pinned("compaction is not built yet"),
+    .inherits("log.cleanup.policy"),
     key(
         "compression.gzip.level",
         (ConfigKind::Int, Rule::RangeOr(1, 9, -1)),
@@ -87,8 +86,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "86400000",
         "How long compaction keeps tombstones.",
     )
-    .inherits("log.cleaner.delete.retention.ms")
-    .idle(),
+    .inherits("log.cleaner.delete.retention.ms"),
     key(
         "errors.deadletterqueue.group.enable",
         BOOLEAN,
@@ -162,8 +160,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "9223372036854775807",
         "The longest time that compaction may leave a record alone.",
     )
-    .inherits("log.cleaner.max.compaction.lag.ms")
-    .idle(),
+    .inherits("log.cleaner.max.compaction.lag.ms"),
     key(
         "max.decompressed.message.bytes",
         (ConfigKind::Int, Rule::Range(1, ARRAY_BYTES_MAX)),
@@ -206,16 +203,14 @@ pub const TOPIC_KEYS: &[ConfigKey] = &[
         "0.5",
         "The share of a log that must be new before compaction takes it.",
     )
-    .inherits("log.cleaner.min.cleanable.ratio")
-    .idle(),
+    .inherits("log.cleaner.min.cleanable.ratio"),
     key(
         "min.compaction.lag.ms",
         long(0),
         "0",
         "The shortest time that compaction leaves a record alone.",
     )
-    .inherits("log.cleaner.min.compaction.lag.ms")
-    .idle(),
+    .inherits("log.cleaner.min.compaction.lag.ms"),
     key(
         "min.insync.replicas",
         int(1),

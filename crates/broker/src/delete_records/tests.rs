@@ -4,7 +4,7 @@ use storage::StorageFailure;
 use storage::memory::MemoryStore;
 
 use super::*;
-use crate::harness::{Harness, create, failure, fetch_of, produce, values_of};
+use crate::harness::{Harness, create, create_with, failure, fetch_of, produce, values_of};
 use crate::{FetchError, OffsetQuery, PartitionError};
 use storage::Isolation;
 
@@ -51,6 +51,20 @@ async fn records_go_up_to_an_offset_or_to_the_high_watermark() {
                 .remove(0);
             assert!(matches!(read, Err(FetchError::OutOfRange { .. })));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_compacted_topic_keeps_its_records_unless_it_deletes_too() {
+    let broker = Harness::new().broker().await;
+    for (name, policy, is_refused) in [
+        ("compacted", "compact", true),
+        ("both", "delete,compact", false),
+    ] {
+        let topic = create_with(&broker, name, &[("cleanup.policy", policy)]).await;
+        let deleted = delete(&broker, &topic, Some(0)).await;
+        let refused = matches!(deleted, Err(DeleteRecordsError::NotByPolicy { .. }));
+        assert_eq!(refused, is_refused, "{deleted:?}");
     }
 }
 

@@ -228,6 +228,47 @@ async fn untimely_records_are_named() {
     }
 }
 
+#[tokio::test]
+async fn records_of_a_compacted_topic_have_keys() {
+    let broker = Harness::new().broker().await;
+    for policy in ["compact", "compact,delete"] {
+        let configs = [("cleanup.policy", policy)];
+        let topic = create_with(&broker, &format!("by-{}", policy.len()), &configs).await;
+        for codec in [Codec::None, Codec::Gzip] {
+            for (keys, blamed) in [
+                (&[Some("a"), Some(""), Some("b")][..], &[][..]),
+                (&[None, Some("a"), None], &[0, 2]),
+            ] {
+                let mut builder = BatchBuilder::new(codec);
+                for key in keys {
+                    let key = key.map(str::as_bytes);
+                    let appended = builder.append(NOW_MS, key, None, &[]);
+                    appended.expect("a small record");
+                }
+                let bytes = bytes_of(builder.build().expect("a batch"));
+                let appended =
+                    broker.append(&topic, 0, bytes, Origin::default(), BytesPermit::free());
+                match appended {
+                    Ok(_) => assert_eq!(blamed, [0; 0], "{codec}"),
+                    Err(ProduceError::WithoutKey { records, .. }) => {
+                        assert_eq!(records, blamed, "{codec}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+    let topic = broker.topic("by-7").expect("made above");
+    let refused = append(&broker, &topic, 0, &["x"]).expect_err("it has no key");
+    let said = refused.to_string();
+    let each = "Compacted topic cannot accept message without key in topic partition by-7-0";
+    let expected = format!(
+        "One or more records have been rejected due to 1 record errors in total, and only showing \
+         the first three errors at most: [RecordError(batchIndex=0, message='{each}')]"
+    );
+    assert_eq!(said, expected);
+}
+
 /// Every shard may open one at the same time, so what one may take is little.
 #[tokio::test]
 async fn an_untimely_batch_that_opens_to_much_is_refused_unopened() {

@@ -149,6 +149,11 @@ pub(crate) fn delete_records(error: &DeleteRecordsError, topic: &Topic, partitio
             };
             return super::out_of_range(topic, partition, *asked, range);
         }
+        DeleteRecordsError::NotByPolicy { .. } => Refusal::new(
+            Code::FailedPrecondition,
+            "COMPACTED_TOPIC",
+            error.to_string(),
+        ),
         DeleteRecordsError::NoSpace(failure) => {
             no_space(&format!("the new start of {name}-{partition}"), failure)
         }
@@ -196,6 +201,9 @@ pub(crate) fn produce(error: &ProduceError, topic: &Topic, partition: i32) -> St
             .fact("timestamp_ms", timestamp_ms)
             .fact("earliest_ms", earliest_ms)
             .fact("latest_ms", latest_ms),
+        ProduceError::WithoutKey { .. } => {
+            Refusal::invalid("key", "KEY_REQUIRED", error.to_string())
+        }
         ProduceError::UnsupportedCodec { .. } => impossible(error),
         ProduceError::InvalidTimestampType { .. } => impossible(error),
         ProduceError::TransactionsNotSupported { .. } => impossible(error),

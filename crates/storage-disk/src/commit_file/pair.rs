@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -91,6 +91,8 @@ struct Slot {
     file: Arc<dyn File>,
     /// No live generation is in it.
     free: AtomicBool,
+    /// The last that was begun in it.
+    generation: AtomicU64,
 }
 
 /// The generation that rounds go to.
@@ -246,6 +248,7 @@ impl CommitFile {
                 path,
                 file,
                 free: AtomicBool::new(true),
+                generation: AtomicU64::new(0),
             }));
         }
         // IMPORTANT: before the first round. Also where they were there before: whoever made them may
@@ -320,6 +323,16 @@ impl CommitFile {
         pair.as_ref().is_some_and(|pair| pair.began_at().is_some())
     }
 
+    /// The generations that a start after a crash would write into the logs.
+    pub(crate) fn live(&self) -> Vec<u64> {
+        let pair = self.pair.lock();
+        let slots = pair.iter().flat_map(|pair| &pair.slots);
+        let in_use = slots.filter(|slot| !slot.free.load(Ordering::Acquire));
+        in_use
+            .map(|slot| slot.generation.load(Ordering::Acquire))
+            .collect()
+    }
+
     /// Every log is synced by itself and nothing is written any more: nothing in the files counts.
     pub(crate) fn end(&self) -> Result<(), StorageFailure> {
         let Some(pair) = self.pair.lock().take() else {
@@ -386,6 +399,7 @@ impl Pair {
             let slot = self.slots.iter().find(|slot| slot.is_free())?;
             slot.free.store(false, Ordering::Release);
             let generation = self.next;
+            slot.generation.store(generation, Ordering::Release);
             let head = Head {
                 run: self.run,
                 file_bytes: u32::try_from(self.sizes.file_bytes).expect("a file is small"),

@@ -22,6 +22,7 @@ fn start(vfs: &SimVfs, durability: Durability) -> Disk {
         durability,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        compaction: crate::CompactionOptions::default(),
         retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 64,
     };

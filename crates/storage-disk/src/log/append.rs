@@ -11,7 +11,6 @@ use vfs::{File, OpenMode};
 use super::state::{Condition, Loaded, Mark, State};
 use super::{DiskLog, shown};
 use crate::error::is_no_space;
-use crate::files::FileKey;
 use crate::paths::SegmentFile;
 use crate::position::Position;
 use crate::producer_snapshot;
@@ -186,10 +185,7 @@ impl DiskLog {
         state: &State,
         base: Offset,
     ) -> Result<Arc<dyn File>, StorageFailure> {
-        let key = FileKey {
-            log: self.number,
-            base,
-        };
+        let key = self.key(base);
         if let Some(file) = self.context.files.get(key) {
             return Ok(file);
         }
@@ -225,7 +221,7 @@ impl DiskLog {
         let age_ms = active
             .first_append_ms
             .map_or(0, |first| now_ms.saturating_sub(first));
-        let segment_ms = i64::try_from(config.segment_ms.as_millis()).unwrap_or(i64::MAX);
+        let segment_ms = i64::try_from(config.segment_age_max().as_millis()).unwrap_or(i64::MAX);
         full || far || age_ms >= segment_ms.max(1)
     }
 
@@ -244,10 +240,7 @@ impl DiskLog {
         let sealed = std::mem::replace(&mut loaded.active, ActiveSegment::new(base));
         let old_base = sealed.base;
         let (sealed, index) = sealed.seal();
-        let key = FileKey {
-            log: self.number,
-            base: old_base,
-        };
+        let key = self.key(old_base);
         self.context.indexes.insert(key, Arc::clone(&index));
         loaded.unwritten.push(index);
         loaded.sealed.push(sealed);
@@ -264,13 +257,7 @@ impl DiskLog {
             position: Position::ZERO,
         };
         state.end = at_base;
-        self.context.files.insert(
-            FileKey {
-                log: self.number,
-                base,
-            },
-            &file,
-        );
+        self.context.files.insert(self.key(base), &file);
         Ok(())
     }
 

@@ -260,6 +260,9 @@ impl DiskLog {
         let file: Arc<dyn File> = self.plan_file(&plan, access)?;
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let index = self.lookup(&plan, &*file, access)?;
+        if self.is_old(&plan) {
+            return Ok(None);
+        }
         let entry = reader.damage_at(&index, from, plan.limit_offset)?;
         let entry = match entry.filter(|entry| entry.holds(from)) {
             None => strange_at(&reader, &index, (from, plan.limit_offset))?,

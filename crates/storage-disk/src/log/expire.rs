@@ -85,12 +85,17 @@ impl DiskLog {
         for candidate in candidates.iter().take_while(|it| it.is_visible) {
             let failed = |fault| self.failure("its age is not known", &self.read_error(fault));
             let known = self.known_largest(candidate.base).map_err(failed)?;
-            // Without any timestamp nobody knows its age, as far as it is not there at all.
-            if !known.is_some_and(is_old) {
+            if known.is_some_and(|largest_ms| !is_old(largest_ms)) {
                 break;
             }
             let read = self.read_largest(candidate).map_err(failed)?;
-            if !read.is_none_or(is_old) && !skips(Safeguard::AgeByHeads) {
+            // Without any timestamp nobody knows its age, as far as it is not there at all. One without
+            // records is as old as what compaction took out of it.
+            let goes = match known {
+                Some(_) => read.is_none_or(is_old) || skips(Safeguard::AgeByHeads),
+                None => read.filter(|ms| *ms >= 0).is_some_and(is_old),
+            };
+            if !goes {
                 break;
             }
             count = count.saturating_add(1);

@@ -11,7 +11,7 @@ use storage::{Footprint, LeaderEpochs, ProducerEntry, ProducerTable, StorageFail
 use vfs::{File, OpenMode};
 
 use super::reader::SegmentReader;
-use super::state::{Cursors, Dirty, Loaded, SnapshotState, State};
+use super::state::{Compaction, Cursors, Dirty, Loaded, SnapshotState, State};
 use super::{DiskLog, shown};
 use crate::files::FileKey;
 use crate::listing::{self, Listing};
@@ -129,6 +129,7 @@ impl DiskLog {
                 size: log.size,
                 verified: Verified::default(),
                 largest_ms: None,
+                held: None,
             });
         let mut loaded = Loaded {
             sealed: sealed.collect(),
@@ -146,6 +147,7 @@ impl DiskLog {
             dirty: Dirty::default(),
             in_upkeep: false,
             cursors: Cursors::default(),
+            compaction: Compaction::default(),
         };
         loaded.epochs = self.load_epochs(&loaded)?;
         loaded
@@ -160,7 +162,7 @@ impl DiskLog {
         if size == Position::ZERO {
             return Ok(ActiveSegment::new(base));
         }
-        let file = self.open_segment(base)?;
+        let file = self.open_segment(self.key(base))?;
         let index = self.load_index(base, &*file, size)?;
         let mut first = Walk::headers(&*file, Access::Blocking, (Position::ZERO, size), Some(base));
         let first_ms = match first.step()? {
@@ -202,11 +204,8 @@ impl DiskLog {
 
     /// Opens a file of records by its path. The caller holds the lock, or looks afterwards whether
     /// the log was removed meanwhile: then the path may be another topic's.
-    pub(super) fn open_segment(&self, base: Offset) -> Result<Arc<dyn File>, Fault> {
-        let key = FileKey {
-            log: self.number,
-            base,
-        };
+    pub(super) fn open_segment(&self, key: FileKey) -> Result<Arc<dyn File>, Fault> {
+        let base = key.base;
         if let Some(file) = self.context.files.get(key) {
             return Ok(file);
         }
@@ -332,17 +331,25 @@ impl DiskLog {
             .partition_point(|sealed| sealed.base <= from)
             .saturating_sub(1);
         for sealed in loaded.sealed.iter().skip(first) {
-            let file = self.open_segment(sealed.base)?;
-            let index = self.load_index(sealed.base, &*file, sealed.size)?;
+            let file = match &sealed.held {
+                Some(file) => Arc::clone(file),
+                None => self.open_segment(self.key(sealed.base))?,
+            };
+            let mut unwritten = loaded.unwritten.iter();
+            let unwritten = unwritten.rfind(|index| index.base() == sealed.base);
+            let index = match unwritten {
+                Some(index) => Arc::clone(index),
+                None => Arc::new(self.load_index(sealed.base, &*file, sealed.size)?),
+            };
             let reader = self.reader(&*file, Access::Blocking, (sealed.base, sealed.size));
-            reader.each_batch(&index, from, &mut |found| {
+            reader.each_batch(&*index, from, &mut |found| {
                 take(found);
                 ControlFlow::Continue(())
             })?;
         }
         let active = &loaded.active;
         if active.size > Position::ZERO {
-            let file = self.open_segment(active.base)?;
+            let file = self.open_segment(self.key(active.base))?;
             let reader = self.reader(&*file, Access::Blocking, (active.base, active.size));
             reader.each_batch(&active.index, from, &mut |found| {
                 take(found);

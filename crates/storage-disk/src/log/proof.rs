@@ -74,7 +74,7 @@ impl DiskLog {
         let met = walk_over(reader, (walk_start, walk_end), first, &spans)?;
         let span = match &met {
             Met::Nothing => {
-                self.mark_verified(plan.base, (walk_start, walk_end));
+                self.mark_verified(plan, (walk_start, walk_end));
                 return Ok(Proven::UpTo(end));
             }
             Met::Damage(position, _) => spans
@@ -97,7 +97,7 @@ impl DiskLog {
                     start < good_end && good_end <= end,
                     "a part of the range is good"
                 );
-                self.mark_verified(plan.base, (start, good_end));
+                self.mark_verified(plan, (start, good_end));
                 Ok(Proven::UpTo(good_end))
             }
             Err(reason) => Ok(Proven::Damaged(reason)),
@@ -167,12 +167,12 @@ impl DiskLog {
         })
     }
 
-    fn mark_verified(&self, base: Offset, range: (Position, Position)) {
+    fn mark_verified(&self, plan: &Plan, range: (Position, Position)) {
         let mut state = self.state.lock();
-        let Some(loaded) = &mut state.loaded else {
+        let Some(loaded) = state.loaded.as_mut().filter(|_| !self.is_old(plan)) else {
             return;
         };
-        if let Some(verified) = loaded.verified_mut(base) {
+        if let Some(verified) = loaded.verified_mut(plan.base) {
             verified.add(range);
         }
     }

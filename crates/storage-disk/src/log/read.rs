@@ -34,6 +34,8 @@ const MENDS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) base: Offset,
+    /// What the log's files were named by then.
+    pub(super) number: u64,
     /// Where the segment ends, for this reader.
     pub(super) limit: Position,
     /// The offset at `limit`, if the log goes on there.
@@ -150,16 +152,22 @@ impl DiskLog {
         let Some(mut plan) = plan else {
             return Ok(Tried::Nothing(ends));
         };
-        if access == Access::Passing {
+        if matches!(access, Access::Passing | Access::Anew) {
             plan.verified = Verified::default();
         }
         let file = match self.plan_file(&plan, access) {
             // It went between the look and the opening.
-            Err(Fault::Read(_)) if self.start() >= plan.limit_offset => return Ok(Tried::Again),
+            Err(Fault::Read(_)) if self.start() >= plan.limit_offset || self.is_old(&plan) => {
+                return Ok(Tried::Again);
+            }
             opened => opened?,
         };
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let mut index = self.lookup(&plan, &*file, access)?;
+        // IMPORTANT: the file may be of before a compaction and its index of after it.
+        if self.is_old(&plan) {
+            return Ok(Tried::Again);
+        }
         let first = match self.first_batch(&reader, &plan, &index, (from, care)) {
             Ok(Some(first)) => first,
             _ if index.is_gone() => return Ok(Tried::Again),
@@ -209,11 +217,12 @@ impl DiskLog {
         let reader = self.reader(&*file, access, (plan.base, plan.limit));
         let chunk = self.chunk(&reader, &plan, &file, (first.position, end))?;
         if let Some(offset) = next {
-            self.remember(Mark {
+            let mark = Mark {
                 offset,
                 base: plan.base,
                 position: end,
-            });
+            };
+            self.remember(&plan, mark);
         }
         Ok(ReadSlice {
             chunks: vec![chunk],
@@ -244,7 +253,7 @@ impl DiskLog {
             self.load(&mut state)?;
         }
         let loaded = state.loaded.as_ref().expect("loaded above");
-        let plan = plan_segment(&state, loaded, from)
+        let plan = plan_segment((&state, self.number()), loaded, from)
             .ok_or_else(|| self.corrupt(from, "no segment holds it"))?;
         assert!(
             from < plan.limit_offset,
@@ -255,24 +264,32 @@ impl DiskLog {
 
     /// The file of the plan's segment.
     pub(super) fn plan_file(&self, plan: &Plan, access: Access) -> Result<Arc<dyn File>, Fault> {
-        let key = FileKey {
-            log: self.number,
-            base: plan.base,
-        };
+        let key = plan.key();
         if let Some(file) = self.context.files.get(key) {
             return Ok(file);
+        }
+        if let Some(held) = self.held_file(plan) {
+            return Ok(held);
         }
         if access == Access::Cached {
             return Err(Fault::NotCached);
         }
-        let file = self.open_segment(plan.base)?;
+        let file = self.open_segment(key)?;
         // IMPORTANT: a removal is announced under the lock before the directory moves. If it is
         // not announced yet, the path was this log's when it was opened.
         if let Err(gone) = self.state.lock().serves() {
-            self.context.files.forget(self.number);
+            self.context.files.forget(plan.number);
             return Err(gone.into());
         }
         Ok(file)
+    }
+
+    /// See [`crate::segment::SealedSegment::held`].
+    fn held_file(&self, plan: &Plan) -> Option<Arc<dyn File>> {
+        let state = self.state.lock();
+        let loaded = state.loaded.as_ref().filter(|_| !self.is_old(plan))?;
+        let sealed = loaded.sealed.iter().find(|it| it.base == plan.base)?;
+        sealed.held.clone()
     }
 
     /// The index of the plan's segment.
@@ -283,12 +300,9 @@ impl DiskLog {
         access: Access,
     ) -> Result<Lookup<'_>, Fault> {
         if plan.is_active {
-            return Ok(Lookup::Active(self, plan.base));
+            return Ok(Lookup::Active(self, plan.key()));
         }
-        let key = FileKey {
-            log: self.number,
-            base: plan.base,
-        };
+        let key = plan.key();
         if let Some(index) = self.context.indexes.get(key) {
             return Ok(Lookup::Sealed(index));
         }
@@ -318,8 +332,7 @@ impl DiskLog {
     /// The index of a segment that was active when the read began.
     fn sealed_meanwhile(&self, loaded: &Loaded, base: Offset) -> Option<Arc<SegmentIndex>> {
         let unwritten = loaded.unwritten.iter().find(|index| index.base() == base);
-        let log = self.number;
-        let cached = || self.context.indexes.get(FileKey { log, base });
+        let cached = || self.context.indexes.get(self.key(base));
         unwritten.cloned().or_else(cached)
     }
 
@@ -328,16 +341,12 @@ impl DiskLog {
         let directory = self.directory();
         let lacks_spans = index.seal_spans(self.index_source(&directory, plan.base));
         let index = Arc::new(index);
-        let key = FileKey {
-            log: self.number,
-            base: plan.base,
-        };
-        self.context.indexes.insert(key, Arc::clone(&index));
+        self.context.indexes.insert(plan.key(), Arc::clone(&index));
         let needs_upkeep = {
             let mut state = self.state.lock();
             let is_due = |loaded: &&mut Box<Loaded>| {
                 let kept = loaded.sealed.iter().any(|sealed| sealed.base == plan.base);
-                kept && (is_new || lacks_spans)
+                kept && !self.is_old(plan) && (is_new || lacks_spans)
             };
             let loaded = state.loaded.as_mut().filter(is_due);
             loaded.is_some_and(|loaded| {
@@ -374,7 +383,7 @@ impl DiskLog {
         if let Some(loaded) = state.loaded.as_mut().filter(|l| l.active.base == plan.base) {
             loaded.active.index = index.with_spans_of(&loaded.active.index);
         }
-        Ok(Lookup::Active(self, plan.base))
+        Ok(Lookup::Active(self, plan.key()))
     }
 
     /// The batch that holds `from`; `None` if the index is wrong.
@@ -456,14 +465,27 @@ impl DiskLog {
         Ok(bytes.freeze())
     }
 
-    fn remember(&self, mark: Mark) {
-        if let Some(loaded) = &mut self.state.lock().loaded {
+    fn remember(&self, plan: &Plan, mark: Mark) {
+        let mut state = self.state.lock();
+        if let Some(loaded) = state.loaded.as_mut().filter(|_| !self.is_old(plan)) {
             loaded.cursors.remember(mark);
         }
+    }
+
+    /// Whether files of the log were replaced since the plan was made.
+    pub(super) fn is_old(&self, plan: &Plan) -> bool {
+        plan.number != self.number() && !skips(Safeguard::PlanOfNewFiles)
     }
 }
 
 impl Plan {
+    fn key(&self) -> FileKey {
+        FileKey {
+            log: self.number,
+            base: self.base,
+        }
+    }
+
     /// A sealed segment's size; its index covers all of it, whatever is visible.
     fn sealed_size(&self) -> Position {
         assert!(!self.is_active, "the active segment's index is in memory");
@@ -472,7 +494,7 @@ impl Plan {
 }
 
 /// The segment that holds `from`, as far as readers may see it.
-fn plan_segment(state: &State, loaded: &Loaded, from: Offset) -> Option<Plan> {
+fn plan_segment((state, number): (&State, u64), loaded: &Loaded, from: Offset) -> Option<Plan> {
     let cursor = loaded.cursors.find(from);
     let visible = state.visible;
     let active = &loaded.active;
@@ -497,6 +519,7 @@ fn plan_segment(state: &State, loaded: &Loaded, from: Offset) -> Option<Plan> {
     };
     Some(Plan {
         base,
+        number,
         limit,
         limit_offset,
         segment_end,
@@ -513,20 +536,24 @@ fn plan_segment(state: &State, loaded: &Loaded, from: Offset) -> Option<Plan> {
 #[derive(Debug)]
 pub(super) enum Lookup<'a> {
     Sealed(Arc<SegmentIndex>),
-    Active(&'a DiskLog, Offset),
+    Active(&'a DiskLog, FileKey),
 }
 
 impl Lookup<'_> {
     pub(super) fn ask<T>(&self, question: impl FnOnce(&SegmentIndex) -> Option<T>) -> Option<T> {
         match self {
             Self::Sealed(index) => question(index),
-            Self::Active(log, base) => {
+            Self::Active(log, key) => {
                 let state = log.state.lock();
                 let loaded = state.loaded.as_ref()?;
-                if loaded.active.base == *base {
+                if loaded.active.base == key.base {
                     return question(&loaded.active.index);
                 }
-                question(&*log.sealed_meanwhile(loaded, *base)?)
+                // It may have been compacted since.
+                if log.number() != key.log {
+                    return None;
+                }
+                question(&*log.sealed_meanwhile(loaded, key.base)?)
             }
         }
     }

@@ -234,6 +234,10 @@ impl DiskLog {
             if !is_complete && !skips(Safeguard::CleanMarkComplete) {
                 return false;
             }
+            let loaded = state.loaded.as_deref();
+            if loaded.is_some_and(Self::has_unfinished_swap) {
+                return false;
+            }
             state.loaded.is_some()
         };
         !is_loaded || self.run_upkeep(true).is_some()

@@ -112,8 +112,11 @@ impl DiskLog {
 
     /// A round of this generation has bytes of the log.
     pub(crate) fn note_generation(&self, generation: u64) {
-        if let Some(loaded) = &mut self.state.lock().loaded {
+        let mut state = self.state.lock();
+        let base = state.durable.base;
+        if let Some(loaded) = &mut state.loaded {
             loaded.dirty.generation = generation;
+            loaded.compaction.mention(generation, base);
         }
     }
 

@@ -81,6 +81,35 @@ pub(super) struct Loaded {
     pub(super) dirty: Dirty,
     pub(super) in_upkeep: bool,
     pub(super) cursors: Cursors,
+    pub(super) compaction: Compaction,
+}
+
+/// How far a log is compacted.
+#[derive(Debug, Default)]
+pub(super) struct Compaction {
+    /// The first offset that is not; `None`: nobody has looked yet.
+    pub(super) first_dirty: Option<Offset>,
+    /// Where the active segment began when something could not be written anew: nobody tries again
+    /// before another one begins.
+    pub(super) left_at: Option<Offset>,
+    /// For the two newest generations of the commit file that have something of the log, the first
+    /// segment that it is of.
+    mentions: [Option<(u64, Offset)>; 2],
+}
+
+impl Compaction {
+    /// A generation of the commit file has bytes of the segment at `base`, and none before.
+    pub(super) fn mention(&mut self, generation: u64, base: Offset) {
+        let [newest, older] = &mut self.mentions;
+        *older = newest.replace((generation, base));
+    }
+
+    /// The first segment that one of these generations has something of.
+    pub(super) fn mentioned_from(&self, generations: &[u64]) -> Option<Offset> {
+        let mentions = self.mentions.iter().flatten();
+        let live = mentions.filter(|(generation, _)| generations.contains(generation));
+        live.map(|(_, base)| *base).min()
+    }
 }
 
 /// Snapshots of the producers, on their way to the disk.

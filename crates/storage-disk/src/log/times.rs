@@ -27,15 +27,16 @@ impl DiskLog {
         isolation: Isolation,
     ) -> Result<Option<OffsetAt>, Fault> {
         loop {
-            let start = self.start();
+            let (start, number) = (self.start(), self.number());
             let found = match query {
                 TimeQuery::AtOrAfter(wanted_ms) => {
                     self.find_at_or_after(wanted_ms, start, isolation)?
                 }
                 TimeQuery::Largest => self.find_largest(start, isolation)?,
             };
-            // What was looked at may have been trimmed meanwhile.
-            if found.is_some() || self.start() == start {
+            // What was looked at may have been trimmed or compacted meanwhile.
+            let is_as_it_was = self.start() == start && self.number() == number;
+            if found.is_some() || is_as_it_was {
                 return Ok(found);
             }
         }
@@ -142,13 +143,32 @@ impl DiskLog {
         look: impl FnOnce(&SegmentReader<'_>, &Lookup<'_>) -> Result<Option<T>, Fault>,
     ) -> Result<Option<T>, Fault> {
         let access = Access::Blocking;
-        let file = match self.plan_file(plan, access) {
-            Err(Fault::Read(_)) if self.start() >= plan.limit_offset => return Ok(None),
-            opened => opened?,
-        };
-        let index = self.lookup(plan, &*file, access)?;
-        let reader = self.reader(&*file, access, (plan.base, plan.limit));
-        look(&reader, &index)
+        let mut newer: Option<Plan> = None;
+        loop {
+            let plan = newer.as_ref().unwrap_or(plan);
+            let file = match self.plan_file(plan, access) {
+                Err(Fault::Read(_)) if self.start() >= plan.limit_offset => return Ok(None),
+                Err(Fault::Read(_)) if self.is_old(plan) => None,
+                opened => Some(opened?),
+            };
+            if let Some(file) = file {
+                let index = self.lookup(plan, &*file, access)?;
+                // See `try_run`.
+                if !self.is_old(plan) {
+                    let reader = self.reader(&*file, access, (plan.base, plan.limit));
+                    return look(&reader, &index);
+                }
+            }
+            let from = plan.base.max(self.start());
+            if from >= plan.limit_offset {
+                return Ok(None);
+            }
+            let planned = self.plan(from, Isolation::ReadUncommitted, access)?;
+            let Some(again) = planned.0 else {
+                return Ok(None);
+            };
+            newer = Some(again);
+        }
     }
 
     /// The largest timestamp of a sealed segment; remembered.
@@ -167,6 +187,7 @@ impl DiskLog {
         let largest = self.in_segment(plan, |_, index| Ok(index.ask(|index| index.largest())))?;
         let largest_ms = largest.map(|(timestamp_ms, _)| timestamp_ms);
         if let Some(loaded) = &mut self.state.lock().loaded
+            && !self.is_old(plan)
             && let Some(sealed) = loaded.sealed.iter_mut().find(|sealed| sealed.base == base)
         {
             sealed.largest_ms = largest_ms;
@@ -184,7 +205,9 @@ impl DiskLog {
             let from = best.map_or(plan.base, |(_, last)| last.plus(1));
             reader.each_batch(index, from, &mut |found| {
                 let timestamp_ms = found.header.max_timestamp_ms;
-                if timestamp_ms > best.map_or(-1, |(best_ms, _)| best_ms) {
+                if found.header.record_count > 0
+                    && timestamp_ms > best.map_or(-1, |(best_ms, _)| best_ms)
+                {
                     best = Some((timestamp_ms, found.header.last_offset()));
                 }
                 ControlFlow::Continue(())
@@ -201,6 +224,9 @@ impl DiskLog {
             let mut best: Result<Option<Largest>, Fault> = Ok(None);
             reader.each_batch(index, start, &mut |found| {
                 let header = &found.header;
+                if header.record_count == 0 {
+                    return ControlFlow::Continue(());
+                }
                 let query = (start, TimeQuery::Largest);
                 let largest = if header.base_offset < start {
                     let opened = self.open_batch(reader, found, query, &mut budget);

@@ -16,7 +16,6 @@ use storage::{Log as _, TrimError};
 use super::DiskLog;
 use super::state::{Loaded, Place, State};
 use crate::error::WriteError;
-use crate::files::FileKey;
 use crate::maintenance::watermark;
 use crate::names;
 use crate::paths::{DELETED_SUFFIX, SegmentFile};
@@ -115,10 +114,7 @@ impl DiskLog {
     /// Whether the files of a sealed segment may go: the one place that decides it. What follows
     /// the segment begins at `next`.
     fn may_go(&self, loaded: &Loaded, next: Offset) -> bool {
-        // What producers wrote there is known from a snapshot, which is synced.
-        let producers_are_kept =
-            loaded.snapshot.offset >= Some(next) || skips(Safeguard::SnapshotBeforeRemoval);
-        next <= self.start() && producers_are_kept
+        next <= self.start() && producers_are_kept(loaded, next)
     }
 
     /// Whether a sealed segment lies before the start.
@@ -177,10 +173,7 @@ impl DiskLog {
             let base = loaded.sealed.remove(0).base;
             loaded.unwritten.retain(|index| index.base() != base);
             loaded.retired.push(base);
-            let key = FileKey {
-                log: self.number,
-                base,
-            };
+            let key = self.key(base);
             self.context.files.forget_segment(key);
             self.context.indexes.forget(key);
             if let Some(known) = &mut state.quarantine {
@@ -194,13 +187,7 @@ impl DiskLog {
     /// Gives the files of a segment names that say that they go. The log last: what stands beside
     /// it speaks of its batches, and must not be left for another one with the same base.
     fn move_aside(&self, base: Offset, moved: &mut Vec<PathBuf>) -> io::Result<()> {
-        for kind in [
-            SegmentFile::Quarantine,
-            SegmentFile::Spans,
-            SegmentFile::TimeIndex,
-            SegmentFile::Index,
-            SegmentFile::Log,
-        ] {
+        for kind in SegmentFile::OF_SEGMENT {
             let source = kind.path(&self.directory(), base);
             let mut target = source.clone().into_os_string();
             target.push(DELETED_SUFFIX);
@@ -213,6 +200,11 @@ impl DiskLog {
         }
         Ok(())
     }
+}
+
+/// Whether what producers wrote before `next` is known from a snapshot, which is synced.
+pub(super) fn producers_are_kept(loaded: &Loaded, next: Offset) -> bool {
+    loaded.snapshot.offset >= Some(next) || skips(Safeguard::SnapshotBeforeRemoval)
 }
 
 /// How many segments lie before the second start and not before the first, and their bytes.

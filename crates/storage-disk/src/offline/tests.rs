@@ -21,6 +21,7 @@ fn data_directory() -> SimVfs {
         durability: Durability::Fsync,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        compaction: crate::CompactionOptions::default(),
         retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 8,
     };

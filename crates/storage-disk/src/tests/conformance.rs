@@ -15,6 +15,7 @@ fn options(data_dir: PathBuf, durability: Durability) -> DiskOptions {
         durability,
         min_free_bytes: 0,
         scrub_bytes_per_second: 0,
+        compaction: crate::CompactionOptions::default(),
         retention_check_interval: std::time::Duration::from_secs(10),
         open_files_max: 64,
     }

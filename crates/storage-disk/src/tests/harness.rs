@@ -46,6 +46,7 @@ pub(crate) fn options(durability: Durability) -> DiskOptions {
         min_free_bytes: 0,
         retention_check_interval: Duration::from_secs(10),
         scrub_bytes_per_second: 0,
+        compaction: crate::CompactionOptions::default(),
         open_files_max: 8,
     }
 }
@@ -94,6 +95,12 @@ impl Life {
     pub(super) fn retain(&self) {
         let shared = &self.disk.shared;
         shared.context.retention.pass(shared);
+    }
+
+    /// One look at what is to be compacted. Whether something was.
+    pub(crate) fn compact(&self) -> bool {
+        let shared = &self.disk.shared;
+        shared.context.cleaner.pass(shared) == Some(true)
     }
 
     pub(crate) fn open(&self, topic: &TopicMeta, partition: u32) -> Arc<dyn Log> {

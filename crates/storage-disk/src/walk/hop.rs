@@ -31,6 +31,12 @@ fn hop(
     let Step::Batch(found) = heads.step()? else {
         return Ok(None);
     };
+    // Its offsets may be what is damaged, and so may the number of its records. Only where they say the
+    // same are they believed; where compaction took records out, good batches tell the way.
+    let offsets = found.header.last_offset_delta.checked_add(1);
+    if offsets != Some(found.header.record_count) {
+        return Ok(None);
+    }
     let target = (found.end(), found.header.next_offset());
     Ok(match heads.step()? {
         Step::Batch(_) | Step::End => Some(target),
