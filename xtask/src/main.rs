@@ -17,6 +17,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod faults;
+mod frameworks;
 mod fuzz;
 mod grpc;
 mod hostile;
@@ -46,6 +47,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   damage               a bit, a sector, a file of a data directory is spoilt, again and again; --kafka beside
   faults               failing, full, slow disks, no descriptors, wrong clocks, under load
   flights              336,776 records in and out of every front door; --kill: with kill -9 in between
+  frameworks           Connect, MirrorMaker 2, Streams, schema registries at work on a broker that is killed; --only NAME, --kafka
   fuzz                 every parser under coverage-guided fuzzing; --seconds N, --jobs N, TARGET...
   grpc                 generated Go and Python clients, and grpcurl, on a fresh broker
   hostile              10,000 malformed connections: it stays up, small and right; --connections N
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
             "damage" => damage::run(rest),
             "faults" => faults::run(rest),
             "flights" => conformance::flights::run(rest),
+            "frameworks" => frameworks::run(rest),
             "fuzz" => fuzz::run(rest),
             "grpc" => grpc::run(),
             "hostile" => hostile::run(rest),

@@ -21,16 +21,41 @@ pub(crate) fn kafka_tools(places: &Places) -> Result<(), String> {
 
 /// The Java client, and the programs on it compiled.
 pub(crate) fn java(places: &Places) -> Result<(), String> {
-    jars(places, "java")?;
-    let sources = files(&places.suite.join("java/src"), "java")?;
-    let classes = places.cache.join("java/classes");
-    once(places, "java-classes", &sources, || {
+    java_programs(places, "java")
+}
+
+/// Connect, MirrorMaker 2 and Streams, and the programs on them compiled.
+pub(crate) fn frameworks(places: &Places) -> Result<(), String> {
+    java_programs(places, "frameworks")
+}
+
+/// The jars that a folder's pom.xml names, and the sources in its `src` compiled.
+fn java_programs(places: &Places, name: &str) -> Result<(), String> {
+    jars(places, name)?;
+    let sources = files(&places.suite.join(name).join("src"), "java")?;
+    let home = places.cache.join(name);
+    once(places, &format!("{name}-classes"), &sources, || {
         let mut javac = Command::new("javac");
-        javac.arg("-d").arg(&classes).arg("-cp");
+        javac.arg("-d").arg(home.join("classes")).arg("-cp");
         javac
-            .arg(format!("{}/*", places.cache.join("java/jars").display()))
+            .arg(format!("{}/*", home.join("jars").display()))
             .args(&sources);
         succeed(javac).map(drop)
+    })
+}
+
+/// Apicurio Registry, as its project packs it.
+pub(crate) fn apicurio(places: &Places) -> Result<(), String> {
+    jars(places, "apicurio")?;
+    let pom = places.suite.join("apicurio/pom.xml");
+    once(places, "apicurio-unpacked", &[pom], || {
+        let home = places.cache.join("apicurio");
+        for packed in files(&home.join("jars"), "gz")? {
+            let mut tar = Command::new("tar");
+            tar.arg("-xzf").arg(packed).arg("-C").arg(&home);
+            succeed(tar)?;
+        }
+        Ok(())
     })
 }
 

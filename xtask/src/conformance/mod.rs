@@ -9,7 +9,7 @@ pub(crate) mod broker;
 mod clients;
 pub(crate) mod flights;
 pub(crate) mod install;
-mod options;
+pub(crate) mod options;
 pub(crate) mod process;
 mod transcript;
 

@@ -20,7 +20,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Ottla => "ottla",
             Self::Kafka => "Apache Kafka",
