@@ -3,11 +3,13 @@
 //! JSON: `{"schema": "ottla.topics/1", "topics": […]}` and `{"schema": "ottla.topic/1", …}`. Offsets,
 //! counts of records and ids are strings.
 
+mod oldest;
 mod trim;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 
+use clock::{Clock as _, SystemClock};
 use kafka_client::{
     Client, ClientError, Config, ConfigOwner, ConfigSource, ErrorCode, NewTopic, OffsetSpec, Topic,
 };
@@ -21,6 +23,7 @@ use crate::connect::{block_on, connect, explain, is_unknown_topic, unknown_topic
 use crate::failure::{Exit, Failure};
 use crate::outcomes::Outcomes;
 use crate::output::{Align, Output, counted, data, table};
+use oldest::Oldest;
 
 /// First and next offset of a partition; `None` where the broker did not tell.
 type Range = Option<(i64, i64)>;
@@ -243,6 +246,9 @@ async fn describe(arguments: DescribeArguments) -> Result<(), Failure> {
     let cannot = |error| explain(&error, &format!("the configs of {name:?} cannot be read"));
     let owner = ConfigOwner::Topic(name.clone());
     let mut configs = client.configs(&owner).await.map_err(cannot)?;
+    let oldest = Oldest::look(&mut client, &topic, &configs).await;
+    let oldest =
+        oldest.map_err(|error| explain(&error, &format!("topic {name:?} cannot be described")))?;
     if !arguments.configs {
         configs.retain(|config| config.source == ConfigSource::Topic);
     }
@@ -255,10 +261,10 @@ async fn describe(arguments: DescribeArguments) -> Result<(), Failure> {
     let mut output = Output::new();
     let form = arguments.form.output;
     if form.is_data() {
-        let all = description_json(&topic, &configs, range);
+        let all = description_json(&topic, &configs, &oldest, range);
         output.data(form, &all, "partitions")?;
     } else {
-        output.write(description(&topic, &configs, range).as_bytes())?;
+        output.write(description(&topic, &configs, &oldest, range).as_bytes())?;
     }
     output.flush()
 }
@@ -266,6 +272,7 @@ async fn describe(arguments: DescribeArguments) -> Result<(), Failure> {
 fn description_json(
     topic: &Topic,
     configs: &[Config],
+    oldest: &Oldest,
     range: impl Fn(i32) -> Range,
 ) -> serde_json::Value {
     let partitions = topic.partitions.iter().map(|partition| {
@@ -276,6 +283,7 @@ fn description_json(
             "leader_epoch": partition.leader_epoch,
             "start": range.map(|(start, _)| start.to_string()),
             "end": range.map(|(_, end)| end.to_string()),
+            "oldest_ms": oldest.of(partition.index).map(|ms| ms.to_string()),
             "error": partition.error.map(ErrorCode::name),
         })
     });
@@ -287,11 +295,17 @@ fn description_json(
         "name": topic.name,
         "id": topic.id.to_string(),
         "partitions": partitions.collect::<Vec<_>>(),
+        "oldest_goes_ms": oldest.goes_ms().map(|ms| ms.to_string()),
         "configs": configs.collect::<Vec<_>>(),
     })
 }
 
-fn description(topic: &Topic, configs: &[Config], range: impl Fn(i32) -> Range) -> String {
+fn description(
+    topic: &Topic,
+    configs: &[Config],
+    oldest: &Oldest,
+    range: impl Fn(i32) -> Range,
+) -> String {
     let head = [
         ("PARTITION", Align::Right),
         ("START", Align::Right),
@@ -316,6 +330,9 @@ fn description(topic: &Topic, configs: &[Config], range: impl Fn(i32) -> Range) 
     });
     let partitions = table(&head, &rows.collect::<Vec<_>>());
     let mut text = format!("topic  {}\nid     {}\n\n{partitions}", topic.name, topic.id);
+    if let Some(sentence) = oldest.sentence(SystemClock.wall_ms()) {
+        text = format!("{text}\n{sentence}\n");
+    }
     if !configs.is_empty() {
         text.push('\n');
         text.push_str(&config_table(configs));
