@@ -310,7 +310,82 @@ def members(here):
     pattern.consumer.close()
 
 
-SCENARIOS = [cluster, topics, configs, produce, codecs, errors, offsets, groups, members]
+class Young:
+    """A member of the new protocol (KIP-848): it keeps what it owns and what it has read."""
+
+    def __init__(self, here, group, topics, **changes):
+        self.owned, self.read = set(), 0
+        self.consumer = here.consumer(group, group_protocol="consumer", **changes)
+        self.consumer.subscribe(topics, on_assign=self.take, on_revoke=self.give)
+
+    def take(self, _, places):
+        self.owned |= {(place.topic, place.partition) for place in places}
+
+    def give(self, _, places):
+        self.owned -= {(place.topic, place.partition) for place in places}
+
+    def turn(self):
+        self.read += sum(1 for record in self.consumer.consume(10, 0.02) if not record.error())
+
+
+def young_have(count, *members):
+    for member in members:
+        member.turn()
+    return sum(len(member.owned) for member in members) == count and all(member.owned for member in members)
+
+
+def young_read(member, count):
+    until(lambda: member.turn() or member.read >= count)
+    return member.read
+
+
+def newgroups(here):
+    here.create("newgroups.a", 4)
+    here.create("newgroups.b", 1)
+
+    def fill(count):
+        producer = here.producer()
+        for number in range(count):
+            producer.produce("newgroups.a", f"v{number}", partition=number % 4)
+        assert producer.flush(30) == 0
+
+    fill(40)
+    first = Young(here, "newgroups", ["newgroups.a"])
+    until(lambda: young_have(4, first))
+    print("first life ->", young_read(first, 40), "records")
+    print("commit ->", len(outcome(lambda: first.consumer.commit(asynchronous=False))), "partitions")
+    second = Young(here, "newgroups", ["newgroups.a"])
+    until(lambda: young_have(4, first, second))
+    print("two ->", sorted([len(first.owned), len(second.owned)]))
+    described = each(here.admin.describe_consumer_groups(["newgroups"]))
+    print("described ->", described.type.name, described.partition_assignor, len(described.members))
+    second.consumer.close()
+    until(lambda: young_have(4, first))
+    print("after a leave ->", len(first.owned))
+    print("delete a live group ->", named(each(here.admin.delete_consumer_groups(["newgroups"]))))
+    first.consumer.close()
+    fill(8)
+    third = Young(here, "newgroups", ["newgroups.a"])
+    print("second life ->", young_read(third, 8), "records")
+    third.consumer.close()
+    for life in ("static ->", "static restarted ->"):
+        static = Young(here, "newgroups.static", ["newgroups.a"], group_instance_id="one")
+        until(lambda: young_have(4, static))
+        print(life, len(static.owned))
+        static.consumer.close()
+    ranged = Young(here, "newgroups.range", ["newgroups.a"], group_remote_assignor="range")
+    until(lambda: young_have(4, ranged))
+    print("range ->", each(here.admin.describe_consumer_groups(["newgroups.range"])).partition_assignor)
+    ranged.consumer.close()
+    pattern = Young(here, "newgroups.pattern", ["^newgroups[.][ab]"])
+    until(lambda: young_have(5, pattern))
+    print("pattern ->", sorted(pattern.owned))
+    pattern.consumer.close()
+    for group in ("newgroups", "newgroups.range"):
+        print("delete ->", named(each(here.admin.delete_consumer_groups([group]))))
+
+
+SCENARIOS = [cluster, topics, configs, produce, codecs, errors, offsets, groups, members, newgroups]
 
 
 def main():
