@@ -208,7 +208,18 @@ scenario_producers() {
     done | sort -u | lines 'describe producers'
 }
 
-for scenario in topics console offsets groups configs node verify producers compression dump; do
+scenario_groupconfigs() {
+    local of="--entity-type groups --entity-name tools.group/own"
+    configs $of --alter --add-config consumer.session.timeout.ms=50000,consumer.heartbeat.interval.ms=9000 | lines add
+    configs $of --describe | lines describe
+    configs $of --alter --add-config consumer.session.timeout.ms=1 | failure | lines 'too short'
+    configs $of --alter --add-config no.such.key=1 | failure | lines 'unknown key'
+    configs $of --alter --delete-config consumer.session.timeout.ms | lines delete
+    configs $of --describe | lines 'describe again'
+    configs $of --alter --delete-config consumer.heartbeat.interval.ms | lines 'delete all'
+}
+
+for scenario in topics console offsets groups configs node verify producers compression groupconfigs dump; do
     if [ -z "$only" ] || [ "$only" = "$scenario" ]; then
         echo "# $scenario"
         "scenario_$scenario"

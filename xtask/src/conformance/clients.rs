@@ -18,7 +18,7 @@ pub(super) struct Client {
 
 const LIMIT: Duration = Duration::from_mins(8);
 
-static ALL: [Client; 12] = [
+static ALL: [Client; 13] = [
     Client {
         name: "prober",
         install: |places| install::go(places, "prober"),
@@ -88,11 +88,24 @@ static ALL: [Client; 12] = [
     },
     Client {
         name: "kafkajs",
-        install: install::kafkajs,
+        install: |places| install::npm(places, "kafkajs"),
         command: |places, address, scenario| {
             started(
                 "node",
                 &places.suite.join("kafkajs/scenarios.js"),
+                address,
+                scenario,
+            )
+        },
+        time_limit: LIMIT,
+    },
+    Client {
+        name: "platformatic",
+        install: |places| install::npm(places, "platformatic"),
+        command: |places, address, scenario| {
+            started(
+                "node",
+                &places.suite.join("platformatic/scenarios.mjs"),
                 address,
                 scenario,
             )

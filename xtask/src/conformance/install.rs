@@ -102,21 +102,16 @@ pub(crate) fn python_environment(
     })
 }
 
-/// The npm packages of the kafkajs program.
-pub(crate) fn kafkajs(places: &Places) -> Result<(), String> {
+/// The npm packages of a program of the suite.
+pub(crate) fn npm(places: &Places, name: &str) -> Result<(), String> {
     need("npm", "npm")?;
-    let folder = places.suite.join("kafkajs");
-    once(
-        places,
-        "kafkajs",
-        &[folder.join("package-lock.json")],
-        || {
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--silent", "--no-audit", "--no-fund"])
-                .current_dir(&folder);
-            succeed(npm).map(drop)
-        },
-    )
+    let folder = places.suite.join(name);
+    once(places, name, &[folder.join("package-lock.json")], || {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--silent", "--no-audit", "--no-fund"])
+            .current_dir(&folder);
+        succeed(npm).map(drop)
+    })
 }
 
 /// The C program on Debian's librdkafka.
