@@ -5,6 +5,7 @@ mod durable;
 mod machine;
 mod offsets;
 mod own_configs;
+mod scale;
 
 use std::time::Duration;
 
