@@ -15,7 +15,9 @@ use std::sync::Arc;
 use sabotage::{Safeguard, skips};
 use vfs::{File, OpenMode, Vfs};
 
-use super::layout::{ALIGN_BYTES, BLOCK_BYTES, ENTRY_HEAD_BYTES, Entry, Head, are_good};
+use super::layout::{
+    ALIGN_BYTES, BLOCK_BYTES, ENTRY_HEAD_BYTES, Entry, HEADS_BYTES, Head, are_good,
+};
 use super::paths;
 use crate::position::Position;
 use crate::watermarks::Run;
@@ -107,17 +109,12 @@ enum Found {
 
 fn read(file: Arc<dyn File>, counts: impl Fn(&Run) -> bool) -> Result<Found, Fault> {
     let size = Position::end_of(file.size_bytes()?);
-    let block = first_block(&*file)?;
-    let Some(head) = Head::in_block(&block) else {
-        // A head is there or wiped: one sector of it is written as a whole.
-        let is_wiped = block.len() == BLOCK_BYTES && block.iter().all(|&byte| byte == 0);
-        return Ok(if is_wiped {
-            Found::Nothing
-        } else {
-            Found::Headless
-        });
+    let heads = first_blocks(&*file)?;
+    let Some(head) = Head::find(&heads) else {
+        return Ok(Found::Headless);
     };
-    if !counts(&head.run) && !skips(Safeguard::CommitRun) {
+    let is_of_another = !counts(&head.run) && !skips(Safeguard::CommitRun);
+    if head.is_wiped() || is_of_another {
         return Ok(Found::Nothing);
     }
     let mut reader = Reader {
@@ -126,7 +123,7 @@ fn read(file: Arc<dyn File>, counts: impl Fn(&Run) -> bool) -> Result<Found, Fau
         size,
     };
     let (mut entries, mut bad) = (Vec::new(), Vec::new());
-    let mut at = Position::ZERO.plus(BLOCK_BYTES);
+    let mut at = Position::ZERO.plus(HEADS_BYTES);
     let mut expected = 0;
     while let Some((entry, place, is_good)) = reader.next(at, expected)? {
         at = place.plus(Entry::total_bytes(entry.size_bytes));
@@ -139,7 +136,7 @@ fn read(file: Arc<dyn File>, counts: impl Fn(&Run) -> bool) -> Result<Found, Fau
     }
     drop(reader);
     // Somebody who does not own the directory may read while its owner goes on to the next.
-    if first_block(&*file)? != block {
+    if first_blocks(&*file)? != heads {
         return Ok(Found::Nothing);
     }
     let good = entries.iter().map(|(entry, _)| *entry);
@@ -157,9 +154,9 @@ fn read(file: Arc<dyn File>, counts: impl Fn(&Run) -> bool) -> Result<Found, Fau
     }))
 }
 
-fn first_block(file: &dyn File) -> Result<Vec<u8>, Fault> {
-    let mut window = Window::new(file, Access::Blocking, BLOCK_BYTES);
-    Ok(window.bytes(Position::ZERO, BLOCK_BYTES)?.to_vec())
+fn first_blocks(file: &dyn File) -> Result<Vec<u8>, Fault> {
+    let mut window = Window::new(file, Access::Blocking, HEADS_BYTES);
+    Ok(window.bytes(Position::ZERO, HEADS_BYTES)?.to_vec())
 }
 
 /// How many entries are missing before the last round, and in it before the last of which there is a

@@ -15,8 +15,10 @@ use crate::listing::BASE_MAX;
 use crate::position::Position;
 use crate::watermarks::{RUN_BYTES, Run};
 
-/// A head has one, and every round begins with one: no byte that was synced is written again.
+/// Every round begins with one: no byte that was synced is written again.
 pub(super) const BLOCK_BYTES: usize = 4096;
+/// A head and its copy, each in a block: what a disk cannot read is a block, as a rule.
+pub(super) const HEADS_BYTES: usize = 2 * BLOCK_BYTES;
 /// Entries begin at multiples of this.
 pub(super) const ALIGN_BYTES: usize = 8;
 /// Bytes before the records of an entry.
@@ -31,22 +33,37 @@ const CHECKED_AT: usize = 8;
 /// Of a head: magic, CRC, run, bytes of the file, generation.
 const HEAD_BYTES: usize = CHECKED_AT + RUN_BYTES + 4 + size_of::<u64>();
 
-/// Where the head stands once more, in another sector.
-const COPY_AT: usize = BLOCK_BYTES / 2;
-
 const _: () = assert!(HEAD_BYTES == 48);
 
-/// The first block of a generation.
+/// What a generation begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) run: Run,
     /// Of the file that it is in.
     pub(crate) file_bytes: u32,
-    /// From 1 in each run; rises by one each time a file is taken.
+    /// From 1 in each run; rises by one each time a file is taken. 0: there is none.
     pub(crate) generation: u64,
 }
 
 impl Head {
+    /// The head of a file without a generation. It is not zeros, which is what is left where a disk
+    /// could not be read.
+    pub(super) fn wiped() -> Self {
+        Self {
+            run: Run {
+                boot_id: [0; 16],
+                epoch: 0,
+                started_ms: 0,
+            },
+            file_bytes: 0,
+            generation: 0,
+        }
+    }
+
+    pub(super) fn is_wiped(&self) -> bool {
+        self.generation == 0
+    }
+
     fn fields(&self) -> Vec<u8> {
         let mut fields = Vec::with_capacity(HEAD_BYTES);
         fields.put_slice(&self.run.encode());
@@ -57,21 +74,21 @@ impl Head {
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let fields = self.fields();
-        let mut block = Vec::with_capacity(BLOCK_BYTES);
-        block.put_slice(HEAD_MAGIC);
-        block.put_u32(crc32c(&fields));
-        block.put_slice(&fields);
-        let copy = block.clone();
-        block.resize(COPY_AT, 0);
-        block.put_slice(&copy);
-        block.resize(BLOCK_BYTES, 0);
-        block
+        let mut blocks = Vec::with_capacity(HEADS_BYTES);
+        blocks.put_slice(HEAD_MAGIC);
+        blocks.put_u32(crc32c(&fields));
+        blocks.put_slice(&fields);
+        blocks.resize(BLOCK_BYTES, 0);
+        blocks.extend_from_within(..);
+        blocks
     }
 
-    /// The head in a block, from either copy.
-    pub(super) fn in_block(block: &[u8]) -> Option<Self> {
-        let copy = block.get(COPY_AT..).unwrap_or_default();
-        Self::decode(block).or_else(|| Self::decode(copy))
+    /// The head in the first blocks, from either copy. Where a crash left a generation in one and none
+    /// in the other, it is not wiped yet, or has no round yet.
+    pub(super) fn find(blocks: &[u8]) -> Option<Self> {
+        let copy = blocks.get(BLOCK_BYTES..).unwrap_or_default();
+        let heads = [blocks, copy].into_iter().filter_map(Self::decode);
+        heads.max_by_key(|head| head.generation)
     }
 
     fn decode(block: &[u8]) -> Option<Self> {

@@ -54,8 +54,8 @@ impl Sizes {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn small(logs_max: usize) -> Self {
         Self {
-            file_bytes: 24 * 1024,
-            round_bytes: 6 * 1024,
+            file_bytes: 28 * 1024,
+            round_bytes: 10 * 1024,
             entry_bytes: 2 * 1024,
             logs_max,
         }
@@ -308,6 +308,7 @@ impl CommitFile {
             vfs::write_all_at(&*file, piece, at)?;
             at = at.saturating_add(bytes_of(piece.len()));
         }
+        vfs::write_all_at(&*file, &Head::wiped().encode(), 0)?;
         names::sync_data(&*file)
     }
 
@@ -358,7 +359,7 @@ impl Slot {
 
 /// Makes the generation in a file one that no start looks at.
 fn wipe(slot: &Slot) -> Result<(), WriteError> {
-    vfs::write_all_at(&*slot.file, &[0; BLOCK_BYTES], 0)
+    vfs::write_all_at(&*slot.file, &Head::wiped().encode(), 0)
         .map_err(|error| WriteError::sort("wipe", &slot.path, &error))?;
     slot.file
         .sync_data()

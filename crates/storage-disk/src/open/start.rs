@@ -55,6 +55,8 @@ impl Start<'_> {
             .watermarks
             .values()
             .map(|known| known.leader_epoch);
+        // A run that was cut off before its first entries is named by its open frame alone.
+        let epochs = epochs.chain(self.state.run.map(|run| run.epoch));
         let newest = epochs.filter(|epoch| *epoch <= EPOCH_MAX).max();
         self.report.epoch_max = self.report.epoch_max.max(newest.unwrap_or(0));
         if self.state.bad_frames > 0 {

@@ -4,7 +4,7 @@ use records::Offset;
 use vfs::{CutPolicy, DiskError, Fault, Operation, SimVfs, Vfs};
 
 use super::super::contents::read_live;
-use super::super::layout::{BLOCK_BYTES, ENTRY_HEAD_BYTES, Entry, Head};
+use super::super::layout::{BLOCK_BYTES, ENTRY_HEAD_BYTES, Entry, HEADS_BYTES, Head};
 use super::{an_entry, both, count, path, two_partitions};
 use crate::offline::{self, OfflineError};
 use crate::recovery::Label;
@@ -31,7 +31,7 @@ fn what_stands_behind_a_damaged_entry_is_kept() {
         vfs.power_cut_with(&CutPolicy::DropAll);
         vfs.damage(
             &path("commit.a"),
-            (BLOCK_BYTES + ENTRY_HEAD_BYTES + 70) as u64,
+            (HEADS_BYTES + ENTRY_HEAD_BYTES + 70) as u64,
             &[9],
         )
         .expect("damaged");
@@ -62,7 +62,7 @@ fn the_offset_of_a_damaged_entry_is_not_given_again() {
     drop((first, life));
     vfs.power_cut_with(&CutPolicy::DropAll);
     // The only record of the second partition, which a later round shows to have been durable.
-    let at = 2 * BLOCK_BYTES + ENTRY_HEAD_BYTES;
+    let at = HEADS_BYTES + BLOCK_BYTES + ENTRY_HEAD_BYTES;
     vfs.damage(&path("commit.a"), at as u64, &[99])
         .expect("damaged");
     let life = start(&vfs, Durability::Fsync);
@@ -80,7 +80,7 @@ fn a_damaged_head_costs_the_others_of_its_round_nothing() {
     life.sync();
     drop((first, life));
     vfs.power_cut_with(&CutPolicy::DropAll);
-    vfs.damage(&path("commit.a"), BLOCK_BYTES as u64, &[99])
+    vfs.damage(&path("commit.a"), HEADS_BYTES as u64, &[99])
         .expect("damaged");
     let life = start(&vfs, Durability::Fsync);
     let other = life.open(&topic("events", 7, 2, 1 << 20), 1);
@@ -124,7 +124,7 @@ fn disk_with(files: [(&str, &[u8]); 2]) -> SimVfs {
 fn no_hole_is_taken_for_the_end() {
     let (head, ..) = an_entry();
     let vfs = disk_with([
-        ("commit.a", &written(head, &[1, 2, 700])),
+        ("commit.a", &written(head, &[2, 3, 700])),
         ("commit.b", &[]),
     ]);
     let read = || {
@@ -133,7 +133,7 @@ fn no_hole_is_taken_for_the_end() {
         (found.entries.len(), found.damaged, found.is_short)
     };
     assert_eq!(read(), (3, 0, true), "its head says 16 MiB");
-    vfs.damage(&path("commit.a"), 2 * BLOCK_BYTES as u64, &[0; 8])
+    vfs.damage(&path("commit.a"), (HEADS_BYTES + BLOCK_BYTES) as u64, &[0; 8])
         .expect("damaged");
     assert_eq!(read(), (2, 1, true));
 }
@@ -144,7 +144,7 @@ fn of_two_runs_the_newer_counts() {
     let mut new = old;
     new.run.epoch += 1;
     new.generation = 1;
-    let (old, new) = (written(old, &[1, 2]), written(new, &[1]));
+    let (old, new) = (written(old, &[2, 3]), written(new, &[2]));
     for files in [
         [("commit.a", &old[..]), ("commit.b", &new)],
         [("commit.a", &new), ("commit.b", &old)],
@@ -199,7 +199,7 @@ fn verify_names_damage_in_the_commit_file() {
     let vfs = SimVfs::new();
     drop(two_partitions(&vfs, 2));
     vfs.process_kill();
-    vfs.damage(&path("commit.a"), BLOCK_BYTES as u64 + 80, &[99])
+    vfs.damage(&path("commit.a"), HEADS_BYTES as u64 + 80, &[99])
         .expect("damaged");
     let report = offline::verify(&vfs, std::path::Path::new(DATA_DIR)).expect("read");
     let names = |it: &offline::Problem| it.what.contains("1 damaged entries") && !it.is_loss;
