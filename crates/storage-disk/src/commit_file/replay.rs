@@ -267,6 +267,11 @@ fn note_uncertain(contents: &Contents, report: &mut RecoveryReport) {
 fn note(outcome: &Outcome, report: &mut RecoveryReport) {
     if outcome.restored_bytes > 0 {
         report.count(Label::W);
+        let (directory, bytes) = (outcome.directory.display(), outcome.restored_bytes);
+        tracing::info!(
+            "{}: {bytes} bytes of {directory} from the commit file",
+            Label::W
+        );
         report.restored_bytes = report.restored_bytes.saturating_add(outcome.restored_bytes);
     }
     for what in &outcome.alarms {

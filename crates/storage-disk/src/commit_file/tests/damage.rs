@@ -133,8 +133,12 @@ fn no_hole_is_taken_for_the_end() {
         (found.entries.len(), found.damaged, found.is_short)
     };
     assert_eq!(read(), (3, 0, true), "its head says 16 MiB");
-    vfs.damage(&path("commit.a"), (HEADS_BYTES + BLOCK_BYTES) as u64, &[0; 8])
-        .expect("damaged");
+    vfs.damage(
+        &path("commit.a"),
+        (HEADS_BYTES + BLOCK_BYTES) as u64,
+        &[0; 8],
+    )
+    .expect("damaged");
     assert_eq!(read(), (2, 1, true));
 }
 
