@@ -115,12 +115,7 @@ impl Cleaner {
     /// Compacts the log that needs it most. Whether there was one; `None` if it was stopped.
     pub(crate) fn pass(&self, shared: &Shared) -> Option<bool> {
         let _guard = shared.context.health.guard("compaction");
-        let clock = &shared.context.clock;
-        let verdict = self.time.lock().look(clock.wall_ms(), clock.monotonic());
-        let now_ms = match verdict {
-            Verdict::Now(now_ms) => Some(now_ms),
-            Verdict::Waiting | Verdict::Jumped(_) => None,
-        };
+        let now_ms = self.now_ms(&shared.context);
         let mut filthiest: Option<(Arc<DiskLog>, Cleanable)> = None;
         for log in shared.logs() {
             if *self.stop.lock() || shared.context.accepts().is_err() {
@@ -144,6 +139,16 @@ impl Cleaner {
             return Some(false);
         };
         self.clean(shared, &log, (found, now_ms))
+    }
+
+    /// The time, while it is believed.
+    pub(crate) fn now_ms(&self, context: &Context) -> Option<i64> {
+        let clock = &context.clock;
+        let verdict = self.time.lock().look(clock.wall_ms(), clock.monotonic());
+        match verdict {
+            Verdict::Now(now_ms) => Some(now_ms),
+            Verdict::Waiting | Verdict::Jumped(_) => None,
+        }
     }
 
     fn clean(

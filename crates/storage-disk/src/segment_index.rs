@@ -346,6 +346,23 @@ impl SegmentIndex {
     }
 }
 
+/// Makes what was written to the files of a sealed segment durable, by whomever and whenever: a
+/// recovery believes them.
+pub(crate) fn sync_files(vfs: &dyn Vfs, directory: &Path, base: Offset) -> io::Result<()> {
+    for kind in [
+        SegmentFile::TimeIndex,
+        SegmentFile::Index,
+        SegmentFile::Spans,
+    ] {
+        match vfs.open(&kind.path(directory, base), OpenMode::ReadWrite) {
+            Ok(file) => names::sync_data(&*file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn entry_position(entries: usize, entry_bytes: usize) -> u64 {
     u64::try_from(entries.saturating_mul(entry_bytes)).expect("a usize fits 64 bits")
 }

@@ -18,6 +18,9 @@ use crate::log::{Cleanable, DiskLog, Reading, Swapped};
 use crate::position::Position;
 use crate::window::Fault;
 
+/// Of a batch without one.
+const NO_LEADER_EPOCH: i32 = -1;
+
 /// What a pass came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -268,11 +271,13 @@ struct Progress {
     changed: bool,
 }
 
-/// What stands for the offsets before the batch of `header` that the log does not have any more.
+/// What stands for the offsets before the batch of `header` that the log does not have any more. Of
+/// which leader epoch they were nobody knows; that of what follows may not have begun by then.
 fn before_start(header: &BatchHeader, first: Offset) -> BatchHeader {
     let offsets = header.base_offset.since(first).saturating_sub(1);
     BatchHeader {
         base_offset: first,
+        leader_epoch: NO_LEADER_EPOCH,
         last_offset_delta: i32::try_from(offsets).expect("they are of one segment"),
         max_timestamp_ms: -1,
         record_count: 0,

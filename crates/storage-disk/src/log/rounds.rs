@@ -14,7 +14,7 @@ use super::DiskLog;
 use super::state::{Condition, Loaded, Mark, Place};
 use crate::error::is_no_space;
 use crate::position::Position;
-use crate::segment_index::{PendingIndex, SegmentIndex};
+use crate::segment_index::{self, PendingIndex, SegmentIndex};
 use crate::spans::owner_of;
 use crate::{epoch_file, names, producer_snapshot};
 
@@ -194,10 +194,14 @@ impl DiskLog {
         }
         for index in work.sealed {
             if let Some(pending) = index.pending(owner_of(self.id(), index.base())) {
-                pending.write(vfs, &directory, !skips(Safeguard::SealedIndexSync))?;
-                // The time index has a name only since it has entries.
-                self.sync_names()?;
+                pending.write(vfs, &directory, false)?;
             }
+            // IMPORTANT: also where nothing was left to write. What the segment wrote while it was
+            // active, and the name that its time index has only since it has entries, were not synced.
+            if !skips(Safeguard::SealedIndexSync) {
+                segment_index::sync_files(vfs, &directory, index.base())?;
+            }
+            self.sync_names()?;
             self.with_loaded(|loaded| {
                 loaded.unwritten.retain(|held| !Arc::ptr_eq(held, &index));
             });

@@ -41,7 +41,8 @@ struct Last {
 pub(super) struct Pass {
     pub(super) first_dirty: i64,
     pub(super) end: i64,
-    pub(super) now_ms: i64,
+    /// While it is believed.
+    pub(super) now_ms: Option<i64>,
     pub(super) delete_retention_ms: i64,
 }
 
@@ -99,7 +100,8 @@ impl Model {
             }
         }
         for batch in self.batches.iter_mut().filter(|batch| batch.base < end) {
-            let is_past = batch.horizon_ms.is_some_and(|horizon| now_ms >= horizon);
+            let horizon_ms = batch.horizon_ms.filter(|_| now_ms.is_some());
+            let is_past = horizon_ms.is_some_and(|horizon| now_ms >= Some(horizon));
             batch.records.retain(|(offset, sent)| {
                 let Some(key) = &sent.key else { return false };
                 let is_newest = newest.get(key).is_none_or(|newest| offset >= newest);
@@ -107,7 +109,7 @@ impl Model {
             });
             let has_tombstone = batch.records.iter().any(|(_, sent)| sent.value.is_none());
             if has_tombstone && batch.horizon_ms.is_none() {
-                batch.horizon_ms = Some(now_ms + delete_retention_ms);
+                batch.horizon_ms = now_ms.map(|now_ms| now_ms + delete_retention_ms);
             }
         }
     }
