@@ -31,15 +31,14 @@ fn hop(
     let Step::Batch(found) = heads.step()? else {
         return Ok(None);
     };
-    // Its offsets may be what is damaged, and so may the number of its records. Only where they say the
-    // same are they believed; where compaction took records out, good batches tell the way.
+    // Its offsets may be what is damaged, and so may the number of its records, which says the same but
+    // where compaction took records out. A batch that goes on from there decides, as it does for readers.
     let offsets = found.header.last_offset_delta.checked_add(1);
-    if offsets != Some(found.header.record_count) {
-        return Ok(None);
-    }
+    let is_agreed = offsets == Some(found.header.record_count);
     let target = (found.end(), found.header.next_offset());
     Ok(match heads.step()? {
-        Step::Batch(_) | Step::End => Some(target),
+        Step::Batch(_) => Some(target),
+        Step::End => is_agreed.then_some(target),
         Step::Damaged { .. } => None,
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use records::{Codec, Offset};
-use vfs::{OpenMode, SimVfs, Vfs};
+use vfs::{DiskError, Fault, OpenMode, Operation, SimVfs, Vfs};
 
 use super::super::harness::{START_MS, file, partition_dir, read_from};
 use super::*;
@@ -195,6 +195,32 @@ fn nothing_is_compacted_that_the_commit_file_would_write_to() {
     settle(&life);
     let free = cleanable(&life).map_or(0, |it| it.end.get());
     assert!(named < free, "{named} of {free} with the commit file");
+}
+
+/// A recovery reads from where the journal says that the log was durable, by bytes of that segment.
+#[test]
+fn nothing_is_compacted_that_a_recovery_would_read() {
+    let vfs = SimVfs::new();
+    let meta = compacted(500);
+    let life = start(&vfs, Durability::Fsync);
+    let log = life.create(&meta);
+    for number in 0..4 {
+        let sent = record("a", 400, START_MS + number);
+        place(&*log, build(Codec::None, None, &[sent]));
+    }
+    // The snapshot is written, the journal finds no room.
+    let full = Fault::fail(Operation::Write, DiskError::NoSpace).on_path_suffix("watermarks.1");
+    vfs.inject(full.nth_and_later(1));
+    settle(&life);
+    assert!(vfs.faults_fired() > 0);
+    assert_eq!(cleanable(&life), None);
+    vfs.clear_faults();
+    place(
+        &*log,
+        build(Codec::None, None, &[record("a", 400, START_MS)]),
+    );
+    settle(&life);
+    assert!(cleanable(&life).is_some(), "now the journal says so");
 }
 
 #[test]
