@@ -152,16 +152,15 @@ impl DiskLog {
 
     /// Segments that end up to here may be written anew.
     fn settled_to(state: &State, loaded: &Loaded, outside: &Outside) -> Offset {
-        let end = state.end.offset;
-        let journaled = if skips(Safeguard::CompactionBehindJournal) {
-            end
-        } else {
-            outside.journaled
-        };
         let mentioned = loaded.compaction.mentioned_from(&outside.generations);
         let mentioned = mentioned.filter(|_| !skips(Safeguard::CompactionBehindCommitFile));
         let kept = loaded.snapshot.offset.unwrap_or(Offset::ZERO);
-        let ends = [state.visible.offset, state.durable.offset, journaled, kept];
+        let ends = [
+            state.visible.offset,
+            state.durable.offset,
+            outside.journaled,
+            kept,
+        ];
         let ends = ends.into_iter().chain(mentioned);
         ends.min().expect("there are four")
     }
