@@ -386,6 +386,7 @@ impl Drop for Disk {
     fn drop(&mut self) {
         self.shared.context.close();
         self.stop_threads();
+        self.shared.context.commit_file.release();
         self.metadata.close();
     }
 }

@@ -334,6 +334,11 @@ impl CommitFile {
             .collect()
     }
 
+    /// Lets go of the logs, which hold it in turn. The files stay as they are, for the next start.
+    pub(crate) fn release(&self) {
+        self.pair.lock().take();
+    }
+
     /// Every log is synced by itself and nothing is written any more: nothing in the files counts.
     pub(crate) fn end(&self) -> Result<(), StorageFailure> {
         let Some(pair) = self.pair.lock().take() else {
