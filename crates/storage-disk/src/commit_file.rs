@@ -1,7 +1,7 @@
 //! The commit file, `@ottla/commit.{a,b}`: where the small appends of many logs become durable
 //! with one sync.
 //!
-//! Two files of a fixed size, made once and full of zeros, so that a sync of one writes no inode.
+//! Two files of a fixed size, made once and full of zeros behind a head, so that a sync of one writes no inode.
 //! They are used in turn. Using one begins a **generation**: a head that names this run, then
 //! **rounds**, each one write and one sync. A round holds, for each log that waited, the bytes that
 //! stand behind its durable end; only its sync moves that end. The files of the logs are synced

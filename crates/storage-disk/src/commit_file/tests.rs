@@ -481,7 +481,7 @@ fn a_head_that_cannot_be_wiped_keeps_its_file_out_of_use() {
 }
 
 #[test]
-fn bytes_that_are_not_what_was_written_are_not_made_durable() {
+fn bytes_that_are_not_what_was_written_are_left_to_the_sync_of_their_log() {
     let vfs = SimVfs::new();
     let life = start(&vfs, Durability::Fsync);
     let log = life.create(&plain_topic());

@@ -208,7 +208,7 @@ fn nothing_is_compacted_that_a_recovery_would_read() {
         let sent = record("a", 400, START_MS + number);
         place(&*log, build(Codec::None, None, &[sent]));
     }
-    // The snapshot is written, the journal finds no room.
+    // The journal finds no room. Where its bound was left out another one held compaction back here.
     let full = Fault::fail(Operation::Write, DiskError::NoSpace).on_path_suffix("watermarks.1");
     vfs.inject(full.nth_and_later(1));
     settle(&life);
